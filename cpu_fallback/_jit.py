@@ -1,0 +1,43 @@
+"""How the CPU twins are compiled: numba's options, its threads and its disk cache, in one place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from hashlib import sha1
+from pathlib import Path
+
+import numba
+from numba import config, prange
+
+__all__ = ["kernel", "helper", "prange"]
+
+
+def _cache_folder() -> Path | None:
+    """A folder for compiled code, its name a hash of these sources: numba does not see edits in files that it inlines."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    version = sha1(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for root in (home, Path(tempfile.gettempdir()) / f"gpujw-{os.getuid()}"):
+        folder = root / "gpujw" / "numba" / version
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+_FOLDER = _cache_folder()
+if _FOLDER is not None:
+    config.CACHE_DIR = str(_FOLDER)
+# omp and tbb let several Python threads call parallel kernels at once; workqueue does not.
+config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+
+_OPTIONS = {"nogil": True, "cache": _FOLDER is not None, "error_model": "numpy"}
+
+#: A kernel: parallel over pixels or rows with ``prange``; releases the GIL so that readers and writers run beside it.
+kernel = numba.njit(parallel=True, **_OPTIONS)
+#: A function that kernels call, or a loop too short to split.
+helper = numba.njit(**_OPTIONS)

@@ -1,0 +1,1 @@
+"""CUDA kernels: for each operation a ``.cu`` and its launcher; ``cpu_fallback`` mirrors the names."""
