@@ -44,7 +44,9 @@ def cuda() -> Backend:
     try:
         import cupy
     except ImportError as error:
-        raise DeviceError(f"CuPy cannot be imported ({error}): pip install 'gpujw[cuda12]' or 'gpujw[cuda13]'") from error
+        raise DeviceError(
+            f"CuPy cannot be imported ({error}): pip install 'gpujw[cuda12]' or 'gpujw[cuda13]'"
+        ) from error
     return Backend("cuda", cupy, "gpujw.kernels")
 
 
@@ -73,7 +75,9 @@ def resolve(device: str) -> tuple[str, ...]:
     if device == "cpu":
         return ("cpu",)
     if not all(part.isdigit() for part in device.split(",")):
-        raise UsageError(f"--device {device!r}: allowed are 'auto', 'cpu', a number such as '0', or a list such as '0,1'")
+        raise UsageError(
+            f"--device {device!r}: allowed are 'auto', 'cpu', a number such as '0', or a list such as '0,1'"
+        )
     wanted = tuple(dict.fromkeys(device.split(",")))
     found = device_count()
     absent = [i for i in wanted if int(i) >= found]

@@ -29,7 +29,9 @@ class Meta:
     def __getitem__(self, keyword: str) -> Any:
         value = self.cards.get(keyword)
         if value is None:
-            raise InputError(f"{self.path}: keyword {keyword} is missing from the primary header; it is needed to calibrate")
+            raise InputError(
+                f"{self.path}: keyword {keyword} is missing from the primary header; it is needed to calibrate"
+            )
         return value
 
     @property

@@ -43,5 +43,7 @@ def checked(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
             if not arg.flags.c_contiguous:
                 raise TypeError(f"{name}, argument {position}: the array is not C-contiguous")
         elif not isinstance(arg, np.generic | np.ndarray):
-            raise TypeError(f"{name}, argument {position}: {type(arg).__name__} has no C type; wrap it, np.int64({arg!r})")
+            raise TypeError(
+                f"{name}, argument {position}: {type(arg).__name__} has no C type; wrap it, np.int64({arg!r})"
+            )
     return args

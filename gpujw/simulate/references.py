@@ -1,0 +1,226 @@
+"""The reference files that undo what the simulated detectors do, in the official schemas."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+
+from gpujw import dq
+from gpujw.simulate import pixels, ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gpujw.simulate.mode import Detector, Mode
+    from gpujw.simulate.pixels import Pixels
+
+RSCD_SKIP = {"FULL": (1, 4), "SUB64": (1, 3)}  # groups that the first and the later integrations lose
+MIRI_DARK_INTEGRATIONS = 2
+USEAFTER = "2022-01-01T00:00:00"
+Planes = "list[fits.ImageHDU | fits.BinTableHDU]"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of reference: whose it is, which bits it knows, and the model that reads it."""
+
+    reftype: str
+    model: str
+    full_frame: bool
+    bits: tuple[str, ...] = ()
+
+
+MASK_BITS = ("DO_NOT_USE", "DEAD", "HOT", "TELEGRAPH", "BAD_REF_PIXEL", "REFERENCE_PIXEL")
+KINDS = {
+    kind.reftype: kind
+    for kind in (
+        Kind("mask", "MaskModel", True, MASK_BITS),
+        Kind("saturation", "SaturationModel", True, ("NO_SAT_CHECK",)),
+        Kind("linearity", "LinearityModel", True, ("NONLINEAR", "NO_LIN_CORR")),
+        Kind("gain", "GainModel", True),
+        Kind("readnoise", "ReadnoiseModel", True),
+        Kind("rscd", "RSCDModel", True),
+        Kind("superbias", "SuperBiasModel", False, ("DO_NOT_USE", "UNRELIABLE_BIAS")),
+        Kind("reset", "ResetModel", False, ("DO_NOT_USE", "UNRELIABLE_BIAS")),
+        Kind("dark", "DarkModel", False, ("DO_NOT_USE", "HOT", "UNRELIABLE_DARK")),
+    )
+}
+
+
+def kinds(detector: Detector) -> tuple[Kind, ...]:
+    """What is made for a mode of this detector."""
+    absent = {"superbias"} if detector.miri else {"reset", "rscd"}
+    return tuple(kind for kind in KINDS.values() if kind.reftype not in absent)
+
+
+def filename(mode: Mode, kind: Kind) -> str:
+    """Name of the file of this kind that serves the mode: the detector's own, or the mode's."""
+    owner = mode.detector.name.lower() if kind.full_frame else mode.name
+    return f"jwst_{mode.detector.instrument.lower()}_{kind.reftype}_{owner}.fits"
+
+
+def dark_frames(mode: Mode) -> int:
+    """Frames of the mode's dark: a few more, or fewer, than its exposure has."""
+    return max(2, mode.frames + mode.dark_margin)
+
+
+def write_all(folder: Path, mode: Mode, full: Pixels) -> list[Path]:
+    """Writes what is not yet in ``folder`` (a dark that is too short, too) and returns the paths of all that serve ``mode``."""
+    paths = []
+    for kind in kinds(mode.detector):
+        path = folder / filename(mode, kind)
+        if not path.exists() or (kind.reftype == "dark" and _frames_in(path) < dark_frames(mode)):
+            part = Path(f"{path}.part")
+            _write(part, path.name, mode, kind, full)
+            os.replace(part, path)
+        paths.append(path)
+    return paths
+
+
+def _frames_in(path: Path) -> int:
+    return int(fits.getval(path, "NGROUPS"))
+
+
+def _write(part: Path, name: str, mode: Mode, kind: Kind, full: Pixels) -> None:
+    primary = fits.PrimaryHDU(header=_header(name, mode, kind))
+    if kind.reftype == "dark":
+        _write_dark(part, primary, mode, kind, full)
+        return
+    makers: dict[str, Callable[[Mode, Pixels], dict[str, Any]]] = {
+        "mask": lambda _, every: {"DQ": every.dq},
+        "saturation": _saturation,
+        "linearity": _linearity,
+        "gain": _gain,
+        "readnoise": lambda _, every: {"SCI": every.readnoise * np.float32(2**0.5)},  # of a difference of two reads
+        "superbias": lambda here, every: {"SCI": pixels.pedestal(here), "DQ": every.window(here).dq},
+        "reset": _reset,
+        "rscd": lambda *_: {"RSCD_GROUP_SKIP": _rscd()},
+    }
+    arrays = makers[kind.reftype](mode, full)
+    fits.HDUList([primary, *_extensions(arrays, kind)]).writeto(part, overwrite=True)
+
+
+def _extensions(arrays: dict[str, Any], kind: Kind) -> Iterator[fits.ImageHDU | fits.BinTableHDU]:
+    for name, array in arrays.items():
+        if array.dtype.names:
+            yield fits.BinTableHDU(array, name=name)
+        else:
+            yield fits.ImageHDU(local_bits(array, kind) if name == "DQ" else array, name=name)
+    if kind.bits:
+        yield fits.BinTableHDU(_definitions(kind), name="DQ_DEF")
+
+
+def local_bits(flags: np.ndarray, kind: Kind) -> np.ndarray:
+    """The bits that the file knows, numbered as its own DQ_DEF table says, uint32."""
+    local = np.zeros_like(flags)
+    for position, bit in enumerate(kind.bits):
+        local |= ((flags & np.uint32(dq.BITS[bit])) != 0).astype(np.uint32) << np.uint32(position)
+    return local
+
+
+def _definitions(kind: Kind) -> np.ndarray:
+    rows = [(position, 1 << position, bit, bit.lower().replace("_", " ")) for position, bit in enumerate(kind.bits)]
+    return np.array(rows, [("BIT", "i4"), ("VALUE", "i4"), ("NAME", "S40"), ("DESCRIPTION", "S80")])
+
+
+def _header(name: str, mode: Mode, kind: Kind) -> fits.Header:
+    detector = mode.detector
+    ny, nx = detector.shape
+    values: dict[str, Any] = {
+        "FILENAME": name,
+        "DATE": "2023-06-01T00:00:00.000",
+        "TELESCOP": "JWST",
+        "DATAMODL": _model(mode, kind),
+        "REFTYPE": kind.reftype.upper(),
+        "AUTHOR": "gpujw.simulate",
+        "PEDIGREE": "SIMULATION",
+        "DESCRIP": f"What simulated {detector.name} exposures need: {kind.reftype}",
+        "USEAFTER": USEAFTER,
+        "INSTRUME": detector.instrument,
+        "DETECTOR": detector.name,
+    }
+    window = {"SUBARRAY": "FULL", "SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": nx, "SUBSIZE2": ny}
+    if not kind.full_frame:
+        start, size = mode.start, mode.size
+        window = {"SUBARRAY": mode.subarray, "SUBSTRT1": start[0], "SUBSTRT2": start[1], "SUBSIZE1": size[0], "SUBSIZE2": size[1]}
+        values |= {"EXP_TYPE": mode.exp_type, "READPATT": mode.readpatt, "NOUTPUTS": mode.noutputs}
+    if kind.reftype == "dark":
+        values |= {"NFRAMES": 1, "GROUPGAP": 0, "NGROUPS": dark_frames(mode), "TFRAME": mode.tframe, "TGROUP": mode.tframe}
+    if kind.reftype == "reset":
+        values |= {"NGROUPS": ramp.RESET_GROUPS, "NINTS": MIRI_DARK_INTEGRATIONS}
+    axes = {"FASTAXIS": detector.fast_axis, "SLOWAXIS": detector.slow_axis}
+    return fits.Header(list((values | window | axes).items()))
+
+
+def _model(mode: Mode, kind: Kind) -> str:
+    return "DarkMIRIModel" if kind.reftype == "dark" and mode.detector.miri else kind.model
+
+
+def _saturation(mode: Mode, full: Pixels) -> dict[str, Any]:
+    level = pixels.saturation_level(mode.detector, full)
+    flags = full.dq.copy()
+    flags[full.has(dq.REFERENCE_PIXEL)] |= np.uint32(dq.NO_SAT_CHECK)
+    return {"SCI": level, "DQ": flags}
+
+
+def _linearity(mode: Mode, full: Pixels) -> dict[str, Any]:
+    coefficients = pixels.linear_coefficients(full.curvature)
+    unknown = np.argwhere(full.has(dq.NO_LIN_CORR))
+    for y, x in unknown[::2]:  # half of them say so by their coefficients too
+        coefficients[:, y, x] = np.nan
+    flags = full.dq.copy()
+    flags[full.has(dq.REFERENCE_PIXEL)] |= np.uint32(dq.NO_LIN_CORR)
+    return {"COEFFS": coefficients, "DQ": flags}
+
+
+def _gain(mode: Mode, full: Pixels) -> dict[str, Any]:
+    gain = full.gain.copy()
+    gain[full.has(dq.NO_GAIN_VALUE)] = np.nan
+    return {"SCI": gain}
+
+
+def _reset(mode: Mode, full: Pixels) -> dict[str, Any]:
+    pattern = ramp.reset_pattern(mode)
+    steps = [[ramp.reset_amplitude(mode, i, g) for g in range(ramp.RESET_GROUPS)] for i in range(MIRI_DARK_INTEGRATIONS)]
+    return {"SCI": np.array(steps, np.float32)[:, :, None, None] * pattern, "DQ": full.window(mode).dq}
+
+
+def _rscd() -> np.ndarray:
+    rows = [(subarray, "FASTR1", *skip) for subarray, skip in RSCD_SKIP.items()]
+    return np.array(rows, [("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")])
+
+
+def _write_dark(part: Path, primary: fits.PrimaryHDU, mode: Mode, kind: Kind, full: Pixels) -> None:
+    """Frame by frame: the dark of a long exposure is larger than what the rest of the simulator keeps in memory."""
+    here, frames = full.window(mode), dark_frames(mode)
+    integrations = MIRI_DARK_INTEGRATIONS if mode.detector.miri else 1
+    shape = (*((integrations,) if mode.detector.miri else ()), frames, *mode.shape)
+    header = fits.Header([("BITPIX", -32), ("NAXIS", len(shape)), ("EXTNAME", "SCI")])
+    for axis, size in enumerate(reversed(shape), 1):
+        header.insert(axis + 1, (f"NAXIS{axis}", size))
+    part.unlink(missing_ok=True)
+    primary.writeto(part)
+    stream = fits.StreamingHDU(part, header)
+    for plane in _dark_planes(mode, here, integrations, frames):
+        stream.write(plane.astype(">f4"))
+    stream.close()
+    flags = local_bits(here.dq, kind)
+    if mode.detector.miri:
+        flags = np.broadcast_to(flags, (integrations, 1, *mode.shape))
+    with fits.open(part, mode="append") as file:
+        file.append(fits.ImageHDU(np.ascontiguousarray(flags), name="DQ"))
+        file.append(fits.BinTableHDU(_definitions(kind), name="DQ_DEF"))
+
+
+def _dark_planes(mode: Mode, here: Pixels, integrations: int, frames: int) -> Iterable[np.ndarray]:
+    pattern = ramp.settling_pattern(mode)
+    for integration in range(integrations):
+        for frame in range(frames):
+            plane = here.dark * np.float32((frame + 1) * mode.tframe)
+            plane += pattern * np.float32(ramp.settling(mode, integration, frame))
+            yield plane
