@@ -11,22 +11,35 @@ BUFFER = 20480
 
 
 @helper
-def width_of(n):
-    """How many sets of ``n`` float32 to sort at once: what the first-level cache holds, 64 at least, 512 at most."""
-    return min(max(BUFFER // (4 * max(n, 1)) // 16 * 16, 64), 512)
+def even_width(n, nx):
+    """How many of ``nx`` sets of ``n`` float32 to sort at once: 64 to 512, near what the first-level cache holds."""
+    width = min(max(BUFFER // (4 * max(n, 1)), 64), 512)
+    parts = max(-(-nx // width), 1)
+    return -(-nx // parts)
 
 
 @helper
 def sort_columns_inplace(values):
-    """Sort each column of ``values[n, width]``, C-contiguous float32, upwards; NaN come last.
-
-    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4) on the bits as integers: the comparisons depend on no
-    data, so a whole row goes through each at once.
-    """
+    """Sort each column of ``values[n, width]``, C-contiguous float32, upwards; NaN come last."""
     bits = values.view(np.int32).reshape(-1)
-    _positive_nans_inplace(bits)
-    _order_bits_inplace(bits)
-    n, width = values.shape
+    _bits_to_order_inplace(bits)
+    _merge_columns_inplace(bits, values.shape[0], values.shape[1])
+    _order_to_bits_inplace(bits)
+
+
+@helper
+def sort_sizes_inplace(values):
+    """As :func:`sort_columns_inplace`, of absolute values: the bits of those sort as they are, those of NaN above all."""
+    _merge_columns_inplace(values.view(np.int32).reshape(-1), values.shape[0], values.shape[1])
+
+
+@helper
+def _merge_columns_inplace(bits, n, width):
+    """Sort the columns of ``bits[n * width]``.
+
+    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that a whole row
+    goes through each comparison at once.
+    """
     span = 1
     while span < n:
         step = span
@@ -38,7 +51,6 @@ def sort_columns_inplace(values):
                     _exchange_inplace(bits[low : low + size], bits[high : high + size])
             step //= 2
         span *= 2
-    _order_bits_inplace(bits)
 
 
 @helper
@@ -52,18 +64,18 @@ def _exchange_inplace(low, high):
 
 
 @helper
-def _positive_nans_inplace(bits):
-    """Clear the sign of every NaN, so that it sorts above all numbers."""
+def _bits_to_order_inplace(bits):
+    """Turn float32 bits into integers that sort as the numbers do, NaN of either sign above all."""
     for x in range(bits.size):
         size = bits[x] & np.int32(0x7FFFFFFF)
-        bits[x] = size if size > np.int32(0x7F800000) else bits[x]
+        order = bits[x] ^ ((bits[x] >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        bits[x] = size if size > np.int32(0x7F800000) else order
 
 
 @helper
-def _order_bits_inplace(bits):
-    """Turn float32 bits into integers that sort as the numbers do; done twice, back."""
+def _order_to_bits_inplace(bits):
     for x in range(bits.size):
-        bits[x] ^= (bits[x] >> np.int32(31)) & np.int32(0x7FFFFFFF)
+        bits[x] = bits[x] ^ ((bits[x] >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
 @helper

@@ -1,15 +1,16 @@
-"""Cosmic-ray jumps by the two-point difference, their neighbors and their afterglow."""
+"""Cosmic-ray jumps by the two-point difference, their neighbors and the groups after them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gpujw.cpu_fallback._jit import helper, kernel, prange
-from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace, width_of
+from gpujw.cpu_fallback._stats import count_numbers, even_width, middle, sort_columns_inplace, sort_sizes_inplace
 from gpujw.dq import DO_NOT_USE, JUMP_DET, SATURATED
 
 BAD = np.uint8(DO_NOT_USE | SATURATED)
 JUMP = np.uint8(JUMP_DET)
+NAN = np.float32(np.nan)
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
@@ -38,50 +39,54 @@ def flag_neighbors_inplace(data, groupdq, gain, readnoise, *, nframes, low, high
     _spread_marks(marks, groupdq)
 
 
-def flag_afterglow_inplace(data, groupdq, gain, *, electrons, ngroups):
+def flag_after_jumps_inplace(data, groupdq, gain, *, electrons, ngroups):
     """Flag the ``ngroups`` usable groups that follow a jump of ``electrons`` or more; two pairs of them, each on its own.
 
     Arrays as in :func:`flag_outliers_inplace`; a jump is measured from the median of the pixel's differences.
     """
-    _flag_afterglow(data, groupdq, gain, tuple(map(float, electrons)), tuple(map(int, ngroups)))
+    _flag_after_jumps(data, groupdq, gain, tuple(map(float, electrons)), tuple(map(int, ngroups)))
 
 
 @kernel
 def _flag_outliers(data, groupdq, gain, readnoise, nframes, thresholds, single_pass, count):
-    nint, ngroup, ny, nx = data.shape
+    for y in prange(data.shape[2]):
+        count[y] = _flag_row(data, groupdq, gain[y], readnoise[y], y, nframes, thresholds, single_pass)
+
+
+@helper
+def _flag_row(data, groupdq, gain, readnoise, y, nframes, thresholds, single_pass):
+    """Flag the outliers of row ``y``; how many jumps it then has."""
+    nint, ngroup, _, nx = data.shape
     npair = nint * (ngroup - 1)
-    width = _even_width(npair, nx)
-    for y in prange(ny):
-        values = np.empty((npair, width), np.float32)
-        pairs = np.empty((npair, 2), np.int64)
-        state = np.empty((nint, ngroup), np.uint8)
-        suspect = np.empty(width, np.uint8)
-        for x0 in range(0, nx, width):
-            size = min(width, nx - x0)
-            count[y] += _look_at_flags(groupdq, y, x0, size, state, suspect)
-            n = _pairs_in_use(state, pairs)
-            _difference(data, groupdq, gain, y, x0, size, state, pairs[:n], values)
-            if not single_pass:
-                _absolute_inplace(values[:n])
-            sort_columns_inplace(values[:n])
-            _suspect(values[:n], readnoise[y, x0 : x0 + size], nframes, thresholds, single_pass, suspect)
-            for x in range(size):
-                if suspect[x]:
-                    variance = np.float64(readnoise[y, x0 + x] * readnoise[y, x0 + x]) / nframes
-                    kept = _usual(values[:n], x, variance, thresholds, single_pass)
-                    count[y] += _flag_beyond(data, groupdq, gain, y, x0 + x, pairs[:n], kept, thresholds[0], single_pass)
+    width = even_width(npair, nx)
+    store = np.empty(npair * width, np.float32)
+    pairs = np.empty((npair, 2), np.int64)
+    state = np.empty((nint, ngroup), np.uint8)
+    suspects = np.empty(width, np.uint8)
+    count = 0
+    for x0 in range(0, nx, width):
+        part = slice(x0, min(x0 + width, nx))
+        suspect = suspects[: part.stop - x0]
+        count += _look_at_flags(groupdq, y, part, state, suspect)
+        n = _pairs_in_use(state, pairs)
+        values = store[: n * suspect.size].reshape((n, suspect.size))
+        _difference(data, groupdq, gain[part], y, part, pairs[:n], values, not single_pass)
+        if single_pass:
+            sort_columns_inplace(values)
+        else:
+            sort_sizes_inplace(values)
+        _suspect(values, readnoise[part], nframes, thresholds, single_pass, suspect)
+        for x in range(suspect.size):
+            if suspect[x]:
+                variance = np.float64(readnoise[x0 + x] * readnoise[x0 + x]) / nframes
+                kept = _usual(values, x, variance, thresholds, single_pass)
+                count += _flag_beyond(data, groupdq, gain[x0 + x], y, x0 + x, pairs[:n], kept, thresholds[0], single_pass)
+    return count
 
 
 @helper
-def _even_width(npair, nx):
-    """Pixels of a row to take at once: as ``width_of`` says, but in parts of one size."""
-    parts = -(-nx // width_of(npair))
-    return -(-nx // max(parts, 1))
-
-
-@helper
-def _look_at_flags(groupdq, y, x0, size, state, suspect):
-    """Which groups none (0), some (1) or all (2) of these pixels lack; which pixels have some and lack some of the same.
+def _look_at_flags(groupdq, y, part, state, suspect):
+    """Which groups none (0), some (1) or all (2) of these pixels lack; which pixels lack some of those that others have.
 
     Counts the jumps that are there already, and takes away those of unusable groups.
     """
@@ -90,21 +95,28 @@ def _look_at_flags(groupdq, y, x0, size, state, suspect):
     count = 0
     for i in range(nint):
         for g in range(ngroup):
-            any_bit = np.uint8(0)
-            all_bad = np.uint8(1)
-            for x in range(x0, x0 + size):
-                any_bit |= groupdq[i, g, y, x]
-                all_bad &= groupdq[i, g, y, x] | (groupdq[i, g, y, x] >> np.uint8(1))
-            state[i, g] = 0 if not any_bit & BAD else 2 if all_bad else 1
+            flags = groupdq[i, g, y, part]
+            some, every = _bits_of(flags)
+            state[i, g] = 0 if not some & BAD else 2 if every & BAD else 1
             if state[i, g] == 1:
-                for x in range(size):
-                    suspect[x] |= groupdq[i, g, y, x0 + x] & BAD
-            if any_bit & JUMP:
-                for x in range(x0, x0 + size):
-                    flags = groupdq[i, g, y, x]
-                    count += flags & JUMP != 0
-                    groupdq[i, g, y, x] = flags & ~JUMP if flags & BAD else flags
+                for x in range(flags.size):
+                    suspect[x] |= flags[x] & BAD
+            if some & JUMP:
+                for x in range(flags.size):
+                    count += flags[x] & JUMP != 0
+                    flags[x] = flags[x] & ~JUMP if flags[x] & BAD else flags[x]
     return count
+
+
+@helper
+def _bits_of(flags):
+    """The bits that any pixel has, and whether every one is unusable (then not 0)."""
+    some = np.uint8(0)
+    every = np.uint8(1)
+    for x in range(flags.size):
+        some = np.uint8(some | flags[x])
+        every = np.uint8(every & np.uint8(flags[x] | np.uint8(flags[x] >> np.uint8(1))))
+    return some, every
 
 
 @helper
@@ -122,25 +134,17 @@ def _pairs_in_use(state, pairs):
 
 
 @helper
-def _difference(data, groupdq, gain, y, x0, size, state, pairs, values):
-    """Differences of successive groups in electrons, one a row of ``values``, NaN where a group is unusable."""
+def _difference(data, groupdq, gain, y, part, pairs, values, sizes):
+    """Differences of successive groups in electrons (or their sizes), one a row of ``values``; NaN of unusable groups."""
     for k in range(pairs.shape[0]):
-        i, g = pairs[k]
-        for x in range(size):
-            electrons = data[i, g, y, x0 + x] * gain[y, x0 + x]
-            values[k, x] = data[i, g + 1, y, x0 + x] * gain[y, x0 + x] - electrons
-        if state[i, g] or state[i, g + 1]:
-            for x in range(size):
-                if (groupdq[i, g, y, x0 + x] | groupdq[i, g + 1, y, x0 + x]) & BAD:
-                    values[k, x] = np.nan
-        values[k, size:] = 0
-
-
-@helper
-def _absolute_inplace(values):
-    for k in range(values.shape[0]):
-        for x in range(values.shape[1]):
-            values[k, x] = abs(values[k, x])
+        i, g = pairs[k, 0], pairs[k, 1]
+        before, after = data[i, g, y, part], data[i, g + 1, y, part]
+        flags_before, flags_after = groupdq[i, g, y, part], groupdq[i, g + 1, y, part]
+        row = values[k]
+        for x in range(row.size):
+            value = after[x] * gain[x] - before[x] * gain[x]
+            value = abs(value) if sizes else value
+            row[x] = NAN if (flags_before[x] | flags_after[x]) & BAD else value
 
 
 @helper
@@ -152,26 +156,24 @@ def _suspect(values, readnoise, nframes, thresholds, single_pass, suspect):
     n = values.shape[0]
     if n == 0:
         return
-    lower, upper, threshold = (n - 1) // 2, n // 2, thresholds[0]
-    largest = -1
-    if not single_pass:
-        lower, upper = (0, 0) if n < 3 else (1, 1) if n == 3 else ((n - 2) // 2, (n - 1) // 2)
-        threshold = thresholds[0] if n > 3 else thresholds[4 - n] if n > 1 else np.inf
-        # Of four or more all that equal the largest are left out of the median; the rest then has another middle.
-        largest = n - 2 if n > 3 else -1
+    lower, upper, threshold, second = values[(n - 1) // 2], values[n // 2], thresholds[0], values[n - 1]
+    if not single_pass and n > 3:
+        # All that equal the largest are left out of the median, which then has another middle.
+        lower, upper, second = values[(n - 2) // 2], values[(n - 1) // 2], values[n - 2]
+    elif not single_pass:
+        lower, upper, threshold = values[n // 3], values[n // 3], thresholds[min(4 - n, 2)]
     limit = np.float32(0.999 * threshold * threshold)
     per_frame = np.float32(1 / nframes)
+    smallest, largest = values[0], values[n - 1]
+    ties = not single_pass and n > 3
     for x in range(readnoise.size):
-        median = np.float32(0.5) * (values[lower, x] + values[upper, x])
-        smallest, greatest = values[0, x], values[n - 1, x]
-        margin = np.float32(1e-6) * max(abs(smallest), abs(greatest))
-        off = max(greatest - median, median - smallest) + margin
+        median = np.float32(0.5) * (lower[x] + upper[x])
+        margin = np.float32(1e-6) * max(abs(smallest[x]), abs(largest[x]))
+        off = max(largest[x] - median, median - smallest[x]) + margin
         poisson = max(abs(median) - margin, np.float32(0))
         within = off * off <= limit * (readnoise[x] * readnoise[x] * per_frame + poisson)
-        suspect[x] |= not within
-    if largest > 0:
-        for x in range(readnoise.size):
-            suspect[x] |= (values[largest, x] == values[n - 1, x]) & (values[largest, x] > 0)
+        tied = ties & (second[x] == largest[x]) & (second[x] > 0)
+        suspect[x] |= tied | (not within)
 
 
 @helper
@@ -234,10 +236,8 @@ def _flag_beyond(data, groupdq, gain, y, x, pairs, kept, threshold, single_pass)
     least, greatest, center, reach = kept
     count = 0
     for k in range(pairs.shape[0]):
-        i, g = pairs[k]
-        if (groupdq[i, g, y, x] | groupdq[i, g + 1, y, x]) & BAD:
-            continue
-        value = data[i, g + 1, y, x] * gain[y, x] - data[i, g, y, x] * gain[y, x]
+        i, g = pairs[k, 0], pairs[k, 1]
+        value = _difference_to(data, groupdq, gain, i, g + 1, y, x)
         if single_pass:
             beyond = np.isfinite(value) and abs(value - center) / reach > threshold
         else:
@@ -250,101 +250,130 @@ def _flag_beyond(data, groupdq, gain, y, x, pairs, kept, threshold, single_pass)
 
 @kernel
 def _mark_jumps(data, groupdq, gain, readnoise, nframes, low, high, marks):
-    nint, ngroup, ny, nx = data.shape
-    width = _even_width(nint * (ngroup - 1), nx)
-    for y in prange(ny):
-        marks[:, :, y] = 0
-        hits = _pixels_with_jumps(groupdq, y)
-        values = np.empty((nint * (ngroup - 1), width), np.float32)
-        for first in range(0, hits.size, width):
-            batch = hits[first : first + width]
-            _sort_differences(data, groupdq, gain, y, batch, values)
-            for k in range(batch.size):
-                x = batch[k]
-                median = middle(values, k, 0, count_numbers(values, k))
-                sigma = np.sqrt(abs(median) + np.float64(readnoise[y, x] * readnoise[y, x]) / nframes)
-                for i in range(nint):
-                    for g in range(1, ngroup):
-                        if groupdq[i, g, y, x] & JUMP and not groupdq[i, g - 1, y, x] & BAD:
-                            value = data[i, g, y, x] * gain[y, x] - data[i, g - 1, y, x] * gain[y, x]
-                            ratio = abs(value - median) / sigma
-                            if low < ratio < high and sigma > 0:
-                                marks[i, g, y, x] = JUMP
+    for y in prange(data.shape[2]):
+        _mark_row(data, groupdq, gain[y], readnoise[y], y, nframes, low, high, marks)
+
+
+@helper
+def _mark_row(data, groupdq, gain, readnoise, y, nframes, low, high, marks):
+    nint, ngroup, _, nx = data.shape
+    for i in range(nint):
+        for g in range(ngroup):
+            marks[i, g, y] = 0
+    width = even_width(nint * (ngroup - 1), nx)
+    store = np.empty(nint * (ngroup - 1) * width, np.float32)
+    hits = _pixels_with_jumps(groupdq, y)
+    for first in range(0, hits.size, width):
+        batch = hits[first : first + width]
+        values = _sorted_differences(data, groupdq, gain, y, batch, store)
+        for k in range(batch.size):
+            x = batch[k]
+            median = middle(values, k, 0, count_numbers(values, k))
+            sigma = np.sqrt(abs(median) + np.float64(readnoise[x] * readnoise[x]) / nframes)
+            for i in range(nint):
+                for g in range(1, ngroup):
+                    if groupdq[i, g, y, x] & JUMP:
+                        ratio = abs(_difference_to(data, groupdq, gain[x], i, g, y, x) - median) / sigma
+                        if low < ratio < high and sigma > 0:
+                            marks[i, g, y, x] = JUMP
 
 
 @helper
 def _pixels_with_jumps(groupdq, y):
     """The columns of row ``y`` that have a jump in any group but the first."""
-    nint, ngroup, ny, nx = groupdq.shape
+    nint, ngroup, _, nx = groupdq.shape
     found = np.zeros(nx, np.uint8)
     for i in range(nint):
         for g in range(1, ngroup):
+            flags = groupdq[i, g, y]
             for x in range(nx):
-                found[x] |= groupdq[i, g, y, x]
-    return np.nonzero(found & JUMP)[0]
+                found[x] |= flags[x]
+    columns = np.empty(nx, np.int64)
+    n = 0
+    for x in range(nx):
+        if found[x] & JUMP:
+            columns[n] = x
+            n += 1
+    return columns[:n]
 
 
 @helper
-def _sort_differences(data, groupdq, gain, y, batch, values):
-    """Sort the usable differences, in electrons, of some pixels of row ``y`` into the columns of ``values``."""
+def _difference_to(data, groupdq, gain, i, g, y, x):
+    """Electrons that group ``g`` has more than the one before it; NaN where either is unusable."""
+    if (groupdq[i, g - 1, y, x] | groupdq[i, g, y, x]) & BAD:
+        return NAN
+    return data[i, g, y, x] * gain - data[i, g - 1, y, x] * gain
+
+
+@helper
+def _sorted_differences(data, groupdq, gain, y, batch, store):
+    """The differences of some pixels of row ``y``, sorted, a pixel a column."""
     nint, ngroup = data.shape[:2]
-    values[:, batch.size :] = 0
-    for k in range(batch.size):
-        x = batch[k]
-        for i in range(nint):
-            for g in range(ngroup - 1):
-                value = data[i, g + 1, y, x] * gain[y, x] - data[i, g, y, x] * gain[y, x]
-                bad = (groupdq[i, g, y, x] | groupdq[i, g + 1, y, x]) & BAD
-                values[i * (ngroup - 1) + g, k] = np.float32(np.nan) if bad else value
+    npair = nint * (ngroup - 1)
+    values = store[: npair * batch.size].reshape((npair, batch.size))
+    for i in range(nint):
+        for g in range(1, ngroup):
+            for k in range(batch.size):
+                x = batch[k]
+                values[i * (ngroup - 1) + g - 1, k] = _difference_to(data, groupdq, gain[x], i, g, y, x)
     sort_columns_inplace(values)
+    return values
 
 
 @kernel
 def _spread_marks(marks, groupdq):
-    nint, ngroup, ny, nx = groupdq.shape
-    for y in prange(ny):
-        nothing = np.zeros(nx, np.uint8)
-        for i in range(nint):
-            for g in range(1, ngroup):
-                here = marks[i, g, y]
-                above = marks[i, g, y + 1] if y + 1 < ny else nothing
-                below = marks[i, g, y - 1] if y > 0 else nothing
-                flags = groupdq[i, g, y]
-                for x in range(nx):
-                    near = above[x] | below[x]
-                    flags[x] |= np.uint8(0) if flags[x] & BAD else near
-                for x in range(nx - 1):
-                    flags[x] |= np.uint8(0) if flags[x] & BAD else here[x + 1]
-                for x in range(1, nx):
-                    flags[x] |= np.uint8(0) if flags[x] & BAD else here[x - 1]
-
-
-@kernel
-def _flag_afterglow(data, groupdq, gain, electrons, ngroups):
-    nint, ngroup, ny, nx = data.shape
-    width = _even_width(nint * (ngroup - 1), nx)
-    for y in prange(ny):
-        hits = _pixels_with_jumps(groupdq, y)
-        values = np.empty((nint * (ngroup - 1), width), np.float32)
-        for first in range(0, hits.size, width):
-            batch = hits[first : first + width]
-            _sort_differences(data, groupdq, gain, y, batch, values)
-            for k in range(batch.size):
-                median = middle(values, k, 0, count_numbers(values, k))
-                _flag_tails(data, groupdq, gain, y, batch[k], median, electrons, ngroups)
+    for y in prange(groupdq.shape[2]):
+        _spread_row(marks, groupdq, y)
 
 
 @helper
-def _flag_tails(data, groupdq, gain, y, x, median, electrons, ngroups):
-    nint, ngroup = data.shape[:2]
+def _spread_row(marks, groupdq, y):
+    nint, ngroup, ny, nx = groupdq.shape
     for i in range(nint):
-        reach = 0
         for g in range(1, ngroup):
-            jumped = groupdq[i, g, y, x] & JUMP
-            if g <= reach and not groupdq[i, g, y, x] & BAD:
-                groupdq[i, g, y, x] |= JUMP
-            if jumped and not (groupdq[i, g - 1, y, x] | groupdq[i, g, y, x]) & BAD:
-                value = data[i, g, y, x] * gain[y, x] - data[i, g - 1, y, x] * gain[y, x]
-                for k in range(2):
-                    if value - median >= electrons[k]:
-                        reach = max(reach, g + ngroups[k])
+            flags, here = groupdq[i, g, y], marks[i, g, y]
+            # Where there is no row above or below, this one's own marks are on jumps already.
+            above, below = marks[i, g, min(y + 1, ny - 1)], marks[i, g, max(y - 1, 0)]
+            for x in range(nx):
+                near = np.uint8(above[x] | below[x])
+                flags[x] = flags[x] if flags[x] & BAD else flags[x] | near
+            left, right = here[: nx - 1], here[1:]
+            for x in range(nx - 1):
+                flags[x] = flags[x] if flags[x] & BAD else flags[x] | right[x]
+            rest = flags[1:]
+            for x in range(nx - 1):
+                rest[x] = rest[x] if rest[x] & BAD else rest[x] | left[x]
+
+
+@kernel
+def _flag_after_jumps(data, groupdq, gain, electrons, ngroups):
+    for y in prange(data.shape[2]):
+        _flag_after_row(data, groupdq, gain[y], y, electrons, ngroups)
+
+
+@helper
+def _flag_after_row(data, groupdq, gain, y, electrons, ngroups):
+    nint, ngroup, _, nx = data.shape
+    width = even_width(nint * (ngroup - 1), nx)
+    store = np.empty(nint * (ngroup - 1) * width, np.float32)
+    hits = _pixels_with_jumps(groupdq, y)
+    for first in range(0, hits.size, width):
+        batch = hits[first : first + width]
+        values = _sorted_differences(data, groupdq, gain, y, batch, store)
+        for k in range(batch.size):
+            median = middle(values, k, 0, count_numbers(values, k))
+            for i in range(nint):
+                _flag_tail(data, groupdq, gain[batch[k]], i, y, batch[k], median, electrons, ngroups)
+
+
+@helper
+def _flag_tail(data, groupdq, gain, i, y, x, median, electrons, ngroups):
+    reach = 0
+    for g in range(1, data.shape[1]):
+        if groupdq[i, g, y, x] & JUMP:
+            size = _difference_to(data, groupdq, gain, i, g, y, x) - median
+            for k in range(2):
+                if size >= electrons[k]:
+                    reach = max(reach, g + ngroups[k])
+        elif g <= reach and not groupdq[i, g, y, x] & BAD:
+            groupdq[i, g, y, x] |= JUMP

@@ -9,15 +9,15 @@ from gpujw.cpu_fallback._jit import helper, kernel, prange
 FINITE = float(np.finfo(np.float32).max)
 
 
-def clipped_means(values, starts, *, siglimit):
+def clipped_means(values, order, starts, *, siglimit):
     """Mean of each segment of each frame's samples, clipped at ``siglimit`` sigma until nothing more is clipped.
 
-    ``values[nframe, nsample]`` DN float32; segment ``c`` is samples ``starts[c]`` to ``starts[c + 1]`` (int64), the last
-    exclusive; samples that are not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample
-    is left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
+    ``values[nframe, nsample]`` DN float32; segment ``c`` holds the samples ``order[starts[c] : starts[c + 1]]`` (both
+    int64), of which those not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample is
+    left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
     """
     means = np.empty((values.shape[0], starts.size - 1))
-    _clipped_means(values, starts, siglimit, means)
+    _clipped_means(values, order, starts, siglimit, means)
     return means
 
 
@@ -44,12 +44,12 @@ def subtract_inplace(data, columns, rows, *, row_start, keep_zeros):
 
 
 @kernel
-def _clipped_means(values, starts, siglimit, means):
+def _clipped_means(values, order, starts, siglimit, means):
     nframe, nsegment = means.shape
     for i in prange(nframe * nsegment):
         frame = i // nsegment
         segment = i % nsegment
-        sample = values[frame, starts[segment] : starts[segment + 1]]
+        sample = values[frame][order[starts[segment] : starts[segment + 1]]]
         low = -FINITE
         high = FINITE
         before = -1

@@ -11,16 +11,17 @@ CHUNK = 128  # columns that are passed over together where none of them saturate
 
 
 def flag_saturation_inplace(data, groupdq, threshold, dq, bias, *, grow, nframes):
-    """Flag groups at or above saturation, and the groups of averaged frames that saturation reached in part.
+    """Flag groups at or above saturation, those at or below zero, and those that saturation reached in part.
 
-    ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape, OR-ed in place: a SATURATED bit that it holds
-    already stays and is not grown. ``threshold[ny, nx]`` DN, never NaN; ``dq[ny, nx]`` the reference's flags (of which
-    NO_SAT_CHECK matters); ``bias[ny, nx]`` DN, what a reset pixel reads, zero where it is not known. ``grow`` pixels
-    around a saturated one are flagged with it. ``nframes`` were averaged to each group; 0: not known, no check of
-    groups that are saturated in part.
+    ``data[nint, ngroup, ny, nx]`` DN. ``groupdq`` of the same shape is OR-ed in place: SATURATED from a pixel's first
+    saturated group on, ``grow`` pixels around included (a group that is flagged SATURATED already is saturated);
+    DO_NOT_USE and AD_FLOOR where a group is at or below zero; DO_NOT_USE where only the last of the ``nframes`` frames
+    averaged to a group may have been saturated (0: no such check). ``threshold[ny, nx]`` DN, never NaN; ``dq[ny, nx]``,
+    of which NO_SAT_CHECK counts; ``bias[ny, nx]`` DN, what a pixel reads when it is reset.
 
-    A pixel saturates once: the flags of an integration follow from its first saturated group alone, and of those
-    grown from its neighbours from the least of theirs.
+    A saturated pixel stays saturated, so the plain flags of a ramp are told by one number, its first saturated group,
+    the grown ones by the least of these numbers in the box around it; and at most one group, that before, can be
+    saturated in part.
     """
     nint, _, ny, nx = data.shape
     first = np.empty((nint, ny, nx), np.int16)
@@ -36,7 +37,7 @@ def flag_saturation_inplace(data, groupdq, threshold, dq, bias, *, grow, nframes
 
 @kernel
 def _find_first(data, groupdq, threshold, first):
-    """``first[i, y, x]``: the first group at or above the threshold, ngroup where none is; flags groups at or below zero."""
+    """``first``: a pixel's first group at or above the threshold, ngroup where none is; flags those at or below zero."""
     nint, ngroup, ny, nx = data.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny
@@ -48,9 +49,15 @@ def _find_first(data, groupdq, threshold, first):
             counts, flags = data[i, g, y], groupdq[i, g, y]
             now = np.int32(g)
             low = False
+            before = np.uint8(0)
             for x in range(nx):
                 found[x] = now if counts[x] >= full[x] else found[x]
                 low |= counts[x] <= np.float32(0)
+            for x in range(nx):
+                before = np.uint8(before | flags[x])
+            if before & SATURATED:
+                for x in range(nx):
+                    found[x] = now if flags[x] & np.uint8(SATURATED) else found[x]
             if low:
                 for x in range(nx):
                     flags[x] |= np.uint8(AD_FLOOR | DO_NOT_USE) if counts[x] <= np.float32(0) else np.uint8(0)
@@ -64,21 +71,21 @@ def _flag_saturated(groupdq, first, nearest, grow):
     nint, ngroup, ny, nx = groupdq.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny
-        near = nearest[i, y]
-        column = np.empty(nx, np.int16)
-        for x in range(nx):
-            column[x] = first[i, y, x]
+        padded = np.empty(nx + 2 * grow, np.int16)
+        for x in range(padded.size):
+            padded[x] = ngroup
+        column = padded[grow : grow + nx]
         for k in range(max(y - grow, 0), min(y + grow + 1, ny)):
             other = first[i, k]
             for x in range(nx):
                 column[x] = min(column[x], other[x])
+        near = nearest[i, y]
         for x in range(nx):
-            near[x] = column[x]
-        for shift in range(1, min(grow, nx - 1) + 1):
-            for x in range(nx - shift):
-                near[x] = min(near[x], column[x + shift])
-            for x in range(shift, nx):
-                near[x] = min(near[x], column[x - shift])
+            near[x] = padded[x]
+        for shift in range(1, 2 * grow + 1):
+            other = padded[shift : shift + nx]
+            for x in range(nx):
+                near[x] = min(near[x], other[x])
         for x0 in range(0, nx, CHUNK):
             part = near[x0 : x0 + CHUNK]
             least = np.int16(ngroup)
@@ -92,20 +99,20 @@ def _flag_saturated(groupdq, first, nearest, grow):
 
 @kernel
 def _check(data, groupdq, threshold, dq, bias, nearest, hits, partial, nframes):
-    """List, as ``g * nx + x``, the groups before the first flagged whose last frames may have been saturated."""
+    """List, as ``g * nx + x``, groups before the first flagged that were saturated in part; flag second groups that leapt."""
     nint, ngroup, ny, nx = data.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny
         for x in range(nx):
             g = nearest[i, y, x] - 1
             if 0 <= g < ngroup - 1:
-                counts, full, flags = data[i, g, y, x], threshold[y, x], groupdq[i, g, y, x]
-                if nframes > 1 and not flags & (SATURATED | DO_NOT_USE) and not dq[y, x] & NO_SAT_CHECK:
+                counts, full = data[i, g, y, x], threshold[y, x]
+                if nframes > 1 and not groupdq[i, g, y, x] & DO_NOT_USE and not dq[y, x] & NO_SAT_CHECK:
                     dilution = (g * nframes + (nframes + 1) / 2) / ((g + 1) * nframes)
                     if counts >= np.float64(full) * dilution:
                         partial[i, y, hits[i, y]] = g * nx + x
                         hits[i, y] += 1
-                if g == 1 and not flags & SATURATED:
+                if g == 1:
                     start, zero = data[i, 0, y, x], bias[y, x]
                     expected = np.float64(start - zero) / ((nframes + 1) / 2) * (3 * nframes) + np.float64(zero)
                     if expected < full and counts - start > (full - start) / np.float32(nframes):

@@ -82,7 +82,7 @@ class Ramp:
     meta: Meta
     rows: slice
     interior: slice
-    columns: slice = slice(None)
+    columns: slice = field(default_factory=lambda: slice(None))
     zeroframe: Array = None
     dark_rate: Array = None
     report: Report = field(default_factory=Report)

@@ -37,7 +37,7 @@ def _rows(
 MODES: dict[str, Mode] = {
     # darks, guiding, lamps and flats
     **_rows("FGS", "FGS", "DARK", stage1="dark"),
-    **_rows("MIRI", "MIR", "DARKIMG DARKMRS", stage1="dark"),
+    **_rows("MIRI", "MIR", "DARKIMG DARKMRS DARKALL", stage1="dark"),
     **_rows("NIRCAM", "NRC", "DARK", stage1="dark"),
     **_rows("NIRISS", "NIS", "DARK", stage1="dark"),
     **_rows("NIRSPEC", "NRS", "DARK", stage1="dark"),
@@ -51,10 +51,10 @@ MODES: dict[str, Mode] = {
     **_rows("MIRI", "MIR", "TACQ TACONFIRM CORONCAL", stage2="image2"),
     **_rows("NIRCAM", "NRC", "TACQ TACONFIRM FOCUS", stage2="image2"),
     **_rows("NIRISS", "NIS", "TACQ TACONFIRM FOCUS", stage2="image2"),
-    **_rows("NIRSPEC", "NRS", "IMAGE WATA MSATA TACQ TASLIT BOTA TACONFIRM CONFIRM FOCUS MIMF VERIFY", stage2="image2"),
+    **_rows("NIRSPEC", "NRS", "IMAGE WATA MSATA TACQ TASLIT TACONFIRM CONFIRM FOCUS MIMF VERIFY", stage2="image2"),
     # images
     **_rows("FGS", "FGS", "IMAGE", stage2="image2", stage3="image3"),
-    **_rows("NIRCAM", "NRC", "IMAGE", stage2="image2", stage3="image3"),
+    **_rows("NIRCAM", "NRC", "IMAGE WFSC", stage2="image2", stage3="image3"),
     **_rows("NIRISS", "NIS", "IMAGE", stage2="image2", stage3="image3"),
     "MIR_IMAGE": Mode("MIRI", stage2="image2", stage3="image3", tso3=True),
     "NRC_TSIMAGE": Mode("NIRCAM", stage2="image2", stage3="tso3", tso3=True),

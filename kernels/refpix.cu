@@ -17,11 +17,11 @@ __device__ double block_sum(double value, double* shared) {
   return total;
 }
 
-// means[frame, segment] of values[frame, starts[segment] : starts[segment + 1]] inside bounds that only close in:
-// what one pass clips never comes back. One block a mean.
+// means[frame, segment] of values[frame, order[starts[segment] : starts[segment + 1]]] inside bounds that only close
+// in: what one pass clips never comes back. One block a mean.
 GJ_KERNEL __launch_bounds__(THREADS)
-    clipped_means(const float* values, const int64* starts, double* means, const int64 nsegment, const int64 nsample,
-                  const double siglimit) {
+    clipped_means(const float* values, const int64* order, const int64* starts, double* means, const int64 nsegment,
+                  const int64 nsample, const double siglimit) {
   GJ_SHARED(double, shared, THREADS);
   const int64 frame = blockIdx.x / nsegment, segment = blockIdx.x % nsegment;
   const float* sample = values + frame * nsample;
@@ -30,7 +30,7 @@ GJ_KERNEL __launch_bounds__(THREADS)
   while (true) {
     double count = 0, total = 0;
     for (int64 k = start + threadIdx.x; k < stop; k += THREADS) {
-      const double value = sample[k];
+      const double value = sample[order[k]];
       if (low <= value && value <= high) count += 1, total += value;
     }
     const double n = block_sum(count, shared);
@@ -38,7 +38,7 @@ GJ_KERNEL __launch_bounds__(THREADS)
     if (n == before || n == 0) break;
     double squares = 0;
     for (int64 k = start + threadIdx.x; k < stop; k += THREADS) {
-      const double value = sample[k];
+      const double value = sample[order[k]];
       if (low <= value && value <= high) squares += (value - mean) * (value - mean);
     }
     const double std = sqrt(block_sum(squares, shared) / n);

@@ -8,18 +8,18 @@ import numpy as np
 from gpujw.kernels._load import THREADS, launch
 
 
-def clipped_means(values, starts, *, siglimit):
+def clipped_means(values, order, starts, *, siglimit):
     """Mean of each segment of each frame's samples, clipped at ``siglimit`` sigma until nothing more is clipped.
 
-    ``values[nframe, nsample]`` DN float32; segment ``c`` is samples ``starts[c]`` to ``starts[c + 1]`` (int64), the last
-    exclusive; samples that are not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample
-    is left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
+    ``values[nframe, nsample]`` DN float32; segment ``c`` holds the samples ``order[starts[c] : starts[c + 1]]`` (both
+    int64), of which those not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample is
+    left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
     """
     nframe, nsample = values.shape
     means = cp.empty((nframe, starts.size - 1))
     sizes = np.int64(starts.size - 1), np.int64(nsample)
     # One block a mean.
-    launch("refpix", "clipped_means", means.size * THREADS, values, starts, means, *sizes, np.float64(siglimit))
+    launch("refpix", "clipped_means", means.size * THREADS, values, order, starts, means, *sizes, np.float64(siglimit))
     return means
 
 

@@ -7,17 +7,17 @@ import warnings
 import numpy as np
 
 
-def clipped_means(values, starts, *, siglimit):
+def clipped_means(values, order, starts, *, siglimit):
     """Mean of each segment of each frame's samples, clipped at ``siglimit`` sigma until nothing more is clipped.
 
-    ``values[nframe, nsample]`` DN float32; segment ``c`` is samples ``starts[c]`` to ``starts[c + 1]`` (int64), the last
-    exclusive; samples that are not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample
-    is left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
+    ``values[nframe, nsample]`` DN float32; segment ``c`` holds the samples ``order[starts[c] : starts[c + 1]]`` (both
+    int64), of which those not finite are left out. Returns ``means[nframe, nsegment]`` float64, NaN where no sample is
+    left. Bounds are inclusive and the deviation is the samples' own, as in scipy.stats.sigmaclip; float64.
     """
     means = np.empty((values.shape[0], starts.size - 1))
     for frame in range(values.shape[0]):
         for segment in range(starts.size - 1):
-            sample = values[frame, starts[segment] : starts[segment + 1]].astype(np.float64)
+            sample = values[frame, order[starts[segment] : starts[segment + 1]]].astype(np.float64)
             means[frame, segment] = _clipped_mean(sample[np.isfinite(sample)], siglimit)
     return means
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ BAD_REFERENCE_FRACTION = 2e-3
 # Linear counts are S (1 + u + B u2 + C u3) of measured counts S, with u = curvature * S: one shape for all pixels, so that
 # its inverse is one function too.
 B, C = 0.8, 1.5
+BAND = 64  # rows drawn together
 STEEPEST = 0.14  # curvature times linear counts, never beyond
 
 
@@ -43,10 +44,6 @@ class Pixels:
     dark: np.ndarray
     dq: np.ndarray
 
-    def window(self, mode: Mode) -> Pixels:
-        """The pixels of a mode's subarray."""
-        return replace(self, **{f.name: np.ascontiguousarray(getattr(self, f.name)[mode.cut]) for f in fields(self)})
-
     def has(self, bits: int) -> np.ndarray:
         """[ny, nx] bool: pixels with any of ``bits``."""
         found: np.ndarray = (self.dq & np.uint32(bits)) != 0
@@ -55,16 +52,41 @@ class Pixels:
 
 def build(detector: Detector) -> Pixels:
     """The full frame of a detector, always the same."""
-    flags = _defects(detector)
-    reference = (flags & np.uint32(dq.REFERENCE_PIXEL)) != 0
-    random = detector.rng("maps")
-    gain = _scatter(random, detector, mean=detector.gain, relative=0.01)
-    curvature = _scatter(random, detector, mean=detector.curvature, relative=0.05)
-    well = _scatter(random, detector, mean=detector.well, relative=0.01)
-    readnoise = _scatter(random, detector, mean=detector.readnoise, relative=0.05)
+    return _rows(detector, slice(0, detector.shape[0]))
+
+
+def window(mode: Mode) -> Pixels:
+    """The pixels of a mode's subarray, without making the whole detector."""
+    rows, columns = mode.cut
+    strip = _rows(mode.detector, rows)
+    return Pixels(*(np.ascontiguousarray(getattr(strip, item.name)[:, columns]) for item in fields(Pixels)))
+
+
+def _rows(detector: Detector, rows: slice) -> Pixels:
+    first = rows.start // BAND
+    bands = [_band(detector, index) for index in range(first, -(-rows.stop // BAND))]
+    here = slice(rows.start - first * BAND, rows.stop - first * BAND)
+    return Pixels(*(np.concatenate([getattr(band, item.name) for band in bands])[here] for item in fields(Pixels)))
+
+
+def _band(detector: Detector, index: int) -> Pixels:
+    """Some rows, drawn from random numbers of their own."""
+    random = detector.rng(f"pixels {index}")
+    reference = detector.reference_pixels()[index * BAND : (index + 1) * BAND]
+    flags = _defects(random, reference)
+    gain, curvature, well, readnoise, scatter = (
+        np.float32(mean) * (1 + np.float32(relative) * random.standard_normal(flags.shape, np.float32))
+        for mean, relative in (
+            (detector.gain, 0.01),
+            (detector.curvature, 0.05),
+            (detector.well, 0.01),
+            (detector.readnoise, 0.05),
+            (detector.dark, 0.3),
+        )
+    )
     readnoise[(flags & np.uint32(dq.TELEGRAPH | dq.BAD_REF_PIXEL)) != 0] *= 8
     curvature[reference] = 0
-    dark = _dark(random, detector, flags)
+    dark = _dark(random, np.abs(scatter), flags, index * BAND / detector.shape[0])
     dark[reference] = 0
     return Pixels(gain, readnoise, curvature, well, dark, flags)
 
@@ -112,35 +134,24 @@ def _fit_inverse() -> np.ndarray:
     return fit.coef.astype(np.float32)
 
 
-def _scatter(random: np.random.Generator, detector: Detector, *, mean: float, relative: float) -> np.ndarray:
-    field = random.standard_normal(detector.shape, np.float32)
-    field *= np.float32(mean * relative)
-    field += np.float32(mean)
-    return field
-
-
-def _dark(random: np.random.Generator, detector: Detector, flags: np.ndarray) -> np.ndarray:
-    dark = np.abs(_scatter(random, detector, mean=detector.dark, relative=0.3))
-    y = np.linspace(0, 1, detector.shape[0], dtype=np.float32)[:, None]
-    dark *= 1 + np.exp(-8 * y)  # glow along one edge
+def _dark(random: np.random.Generator, dark: np.ndarray, flags: np.ndarray, height: float) -> np.ndarray:
+    dark *= np.float32(1 + np.exp(-8 * height))  # glow towards the bottom
     for bits, low, high in ((dq.HOT, 0.3, 20.0), (dq.HOT | dq.DO_NOT_USE, 20.0, 400.0)):
-        hot = (flags & np.uint32(dq.HOT | dq.DO_NOT_USE)) == bits
+        hot = flags == bits
         dark[hot] = np.exp(random.uniform(np.log(low), np.log(high), hot.sum()))
     return dark
 
 
-def _defects(detector: Detector) -> np.ndarray:
-    reference = detector.reference_pixels()
-    random = detector.rng("defects")
+def _defects(random: np.random.Generator, reference: np.ndarray) -> np.ndarray:
     flags = np.zeros(reference.size, np.uint32)
     for bits, fraction in DEFECTS:
-        chosen = random.integers(0, flags.size, round(fraction * flags.size))
+        chosen = random.integers(0, flags.size, random.poisson(fraction * flags.size))
         flags[chosen[flags[chosen] == 0]] = bits
-    flags[reference.ravel()] = dq.REFERENCE_PIXEL
     border = np.flatnonzero(reference)
-    bad = random.choice(border, round(BAD_REFERENCE_FRACTION * border.size), replace=False)
+    flags[border] = dq.REFERENCE_PIXEL
+    bad = border[random.random(border.size) < BAD_REFERENCE_FRACTION]
     flags[bad] |= np.uint32(dq.BAD_REF_PIXEL | dq.DO_NOT_USE)
-    return flags.reshape(detector.shape)
+    return flags.reshape(reference.shape)
 
 
 _INVERSE = _fit_inverse()

@@ -95,7 +95,7 @@ class Block:
         total = np.float32(0)
         for part, (y, x, electrons) in zip(passed / passed[-1], hits, strict=False):
             np.add.at(charge, (y - self.rows.start, x), electrons)
-            total = total + _couple(self.measured(charge + arrived * np.float32(part)), self.kernel)
+            total = total + self.measured(charge + arrived * np.float32(part))
         charge += arrived
         reads = len(steps)
         mean = total / np.float32(reads) + self.normal() * self.readnoise * np.float32(reads**-0.5)
@@ -104,7 +104,7 @@ class Block:
             share = steps / passed[-1]
             spread = share @ seen**2 - (share @ seen) ** 2
             mean += np.sqrt(arrived * np.float32(spread)) * self.normal() / self.gain
-        return mean
+        return mean if self.kernel is None else ndimage.convolve(mean, self.kernel, mode="nearest")
 
 
 def expose(
@@ -214,14 +214,6 @@ def _blocks(
         rows = slice(start, min(ny, start + height))
         maps = (detector.gain, detector.readnoise, detector.curvature, detector.well, bias, reset, settling_pattern(mode), level)
         yield Block(mode, rows, photons[rows], *(array[rows] for array in maps), kernel, random)
-
-
-def _couple(counts: np.ndarray, kernel: np.ndarray | None) -> np.ndarray:
-    """Leaks charge into the neighbours."""
-    if kernel is None:
-        return counts
-    leaked: np.ndarray = ndimage.convolve(counts, kernel, mode="nearest")
-    return leaked
 
 
 def _digitise(counts: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 RSCD_SKIP = {"FULL": (1, 4), "SUB64": (1, 3)}  # groups that the first and the later integrations lose
 MIRI_DARK_INTEGRATIONS = 2
+FITS_BLOCK = 2880
 USEAFTER = "2022-01-01T00:00:00"
-Planes = "list[fits.ImageHDU | fits.BinTableHDU]"
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,25 @@ def dark_frames(mode: Mode) -> int:
     return max(2, mode.frames + mode.dark_margin)
 
 
-def write_all(folder: Path, mode: Mode, full: Pixels) -> list[Path]:
-    """Writes what is not yet in ``folder`` (a dark that is too short, too) and returns the paths of all that serve ``mode``."""
-    paths = []
-    for kind in kinds(mode.detector):
+def write_all(folder: Path, mode: Mode) -> None:
+    """Writes to ``folder`` what ``mode`` needs and is not there yet, or is a dark that is too short."""
+    absent = [kind for kind in kinds(mode.detector) if not _serves(folder / filename(mode, kind), mode, kind)]
+    if not absent:
+        return
+    full = pixels.build(mode.detector)
+    for kind in absent:
         path = folder / filename(mode, kind)
-        if not path.exists() or (kind.reftype == "dark" and _frames_in(path) < dark_frames(mode)):
-            part = Path(f"{path}.part")
-            _write(part, path.name, mode, kind, full)
-            os.replace(part, path)
-        paths.append(path)
-    return paths
+        part = Path(f"{path}.part")
+        _write(part, path.name, mode, kind, full)
+        os.replace(part, path)
 
 
-def _frames_in(path: Path) -> int:
-    return int(fits.getval(path, "NGROUPS"))
+def _serves(path: Path, mode: Mode, kind: Kind) -> bool:
+    return path.exists() and (kind.reftype != "dark" or int(fits.getval(path, "NGROUPS")) >= dark_frames(mode))
 
 
 def _write(part: Path, name: str, mode: Mode, kind: Kind, full: Pixels) -> None:
-    primary = fits.PrimaryHDU(header=_header(name, mode, kind))
+    primary = fits.PrimaryHDU(header=header(name, mode, kind))
     if kind.reftype == "dark":
         _write_dark(part, primary, mode, kind, full)
         return
@@ -97,7 +97,7 @@ def _write(part: Path, name: str, mode: Mode, kind: Kind, full: Pixels) -> None:
         "linearity": _linearity,
         "gain": _gain,
         "readnoise": lambda _, every: {"SCI": every.readnoise * np.float32(2**0.5)},  # of a difference of two reads
-        "superbias": lambda here, every: {"SCI": pixels.pedestal(here), "DQ": every.window(here).dq},
+        "superbias": lambda here, every: {"SCI": pixels.pedestal(here), "DQ": every.dq[here.cut]},
         "reset": _reset,
         "rscd": lambda *_: {"RSCD_GROUP_SKIP": _rscd()},
     }
@@ -128,7 +128,7 @@ def _definitions(kind: Kind) -> np.ndarray:
     return np.array(rows, [("BIT", "i4"), ("VALUE", "i4"), ("NAME", "S40"), ("DESCRIPTION", "S80")])
 
 
-def _header(name: str, mode: Mode, kind: Kind) -> fits.Header:
+def header(name: str, mode: Mode, kind: Kind) -> fits.Header:
     detector = mode.detector
     ny, nx = detector.shape
     values: dict[str, Any] = {
@@ -187,7 +187,7 @@ def _gain(mode: Mode, full: Pixels) -> dict[str, Any]:
 def _reset(mode: Mode, full: Pixels) -> dict[str, Any]:
     pattern = ramp.reset_pattern(mode)
     steps = [[ramp.reset_amplitude(mode, i, g) for g in range(ramp.RESET_GROUPS)] for i in range(MIRI_DARK_INTEGRATIONS)]
-    return {"SCI": np.array(steps, np.float32)[:, :, None, None] * pattern, "DQ": full.window(mode).dq}
+    return {"SCI": np.array(steps, np.float32)[:, :, None, None] * pattern, "DQ": full.dq[mode.cut]}
 
 
 def _rscd() -> np.ndarray:
@@ -197,30 +197,29 @@ def _rscd() -> np.ndarray:
 
 def _write_dark(part: Path, primary: fits.PrimaryHDU, mode: Mode, kind: Kind, full: Pixels) -> None:
     """Frame by frame: the dark of a long exposure is larger than what the rest of the simulator keeps in memory."""
-    here, frames = full.window(mode), dark_frames(mode)
+    frames = dark_frames(mode)
     integrations = MIRI_DARK_INTEGRATIONS if mode.detector.miri else 1
     shape = (*((integrations,) if mode.detector.miri else ()), frames, *mode.shape)
-    header = fits.Header([("BITPIX", -32), ("NAXIS", len(shape)), ("EXTNAME", "SCI")])
-    for axis, size in enumerate(reversed(shape), 1):
-        header.insert(axis + 1, (f"NAXIS{axis}", size))
-    part.unlink(missing_ok=True)
-    primary.writeto(part)
-    stream = fits.StreamingHDU(part, header)
-    for plane in _dark_planes(mode, here, integrations, frames):
-        stream.write(plane.astype(">f4"))
-    stream.close()
-    flags = local_bits(here.dq, kind)
+    axes = [(f"NAXIS{axis}", size) for axis, size in enumerate(reversed(shape), 1)]
+    structure = [("XTENSION", "IMAGE"), ("BITPIX", -32), ("NAXIS", len(shape)), *axes, ("PCOUNT", 0), ("GCOUNT", 1)]
+    primary.writeto(part, overwrite=True)
+    with part.open("ab") as file:
+        file.write(fits.Header([*structure, ("EXTNAME", "SCI")]).tostring().encode())
+        for plane in _dark_planes(mode, full.dark[mode.cut], integrations, frames):
+            plane.astype(">f4").tofile(file)
+        file.write(bytes(-file.tell() % FITS_BLOCK))
+    flags = local_bits(full.dq[mode.cut], kind)
     if mode.detector.miri:
         flags = np.broadcast_to(flags, (integrations, 1, *mode.shape))
-    with fits.open(part, mode="append") as file:
-        file.append(fits.ImageHDU(np.ascontiguousarray(flags), name="DQ"))
-        file.append(fits.BinTableHDU(_definitions(kind), name="DQ_DEF"))
+    with fits.open(part, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.ascontiguousarray(flags), name="DQ"))
+        hdus.append(fits.BinTableHDU(_definitions(kind), name="DQ_DEF"))
 
 
-def _dark_planes(mode: Mode, here: Pixels, integrations: int, frames: int) -> Iterable[np.ndarray]:
+def _dark_planes(mode: Mode, dark: np.ndarray, integrations: int, frames: int) -> Iterable[np.ndarray]:
     pattern = ramp.settling_pattern(mode)
     for integration in range(integrations):
         for frame in range(frames):
-            plane = here.dark * np.float32((frame + 1) * mode.tframe)
+            plane = dark * np.float32((frame + 1) * mode.tframe)
             plane += pattern * np.float32(ramp.settling(mode, integration, frame))
             yield plane

@@ -7,7 +7,7 @@ FASTAXIS only its direction matters, and all is written in (slow, fast) order.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gpujw import backend
@@ -117,12 +117,11 @@ def amplifier_levels(border: Border, step: RefPix) -> Array:
     xp = backend.of(border.ends[0].data).xp
     nparity = 2 if step.odd_even_columns else 1
     inside = at_border(*(end.slow for end in border.ends))
-    labels = [
-        xp.where(strip.good & at, (end * AMPLIFIERS + strip.fast // WIDTH) * nparity + strip.fast % nparity, -1)
-        for end, (strip, at) in enumerate(zip(border.ends, inside, strict=True))
-    ]
-    means = clipped_means(border.ends, labels, (2, AMPLIFIERS, nparity), step)
-    level = average(means[:, :, 0], means[:, :, 1])
+    means = []
+    for strip, at in zip(border.ends, inside, strict=True):
+        label = xp.where(strip.good & at, strip.fast // WIDTH * nparity + strip.fast % nparity, -1)
+        means.append(clipped_means([strip], [label], (AMPLIFIERS, nparity), step))
+    level = average(*means)
     level = xp.where(xp.isnan(level).any(axis=-1, keepdims=True), 0, level)
     fast = border.ends[0].fast[0]
     return level[:, :, fast // WIDTH, fast % nparity]
@@ -172,14 +171,13 @@ def output_levels(border: Border, step: RefPix) -> Array:
     """
     xp = backend.of(border.sides[0].data).xp
     nparity = 2 if step.odd_even_rows else 1
-    strips = [Strip(side.data - side.data[:, :1], side.dq, side.slow, side.fast) for side in border.sides]
-    labels = [
-        xp.where(strip.good, (side * OUTPUTS + strip.fast % OUTPUTS) * nparity + strip.slow % nparity, -1)
-        for side, strip in enumerate(strips)
-    ]
-    means = clipped_means(strips, labels, (2, OUTPUTS, nparity), step)
-    bad = xp.isnan(means).any(axis=(2, 3, 4))[:, :, None, None]
-    level = xp.where(bad, 0, 0.5 * (means[:, :, 0] + means[:, :, 1]))
+    means = []
+    for side in border.sides:
+        strip = replace(side, data=side.data - side.data[:, :1])
+        label = xp.where(strip.good, strip.fast % OUTPUTS * nparity + strip.slow % nparity, -1)
+        means.append(clipped_means([strip], [label], (OUTPUTS, nparity), step))
+    level = 0.5 * (means[0] + means[1])
+    level = xp.where(xp.isnan(level).any(axis=(2, 3), keepdims=True), 0, level)
     x = border.ends[0].fast[0]
     return xp.ascontiguousarray(level[:, :, x % OUTPUTS].swapaxes(-2, -1))
 
@@ -190,16 +188,15 @@ def clipped_means(strips: Sequence[Strip], labels: Sequence[Array], shape: tuple
     ``labels[strip][nslow, nfast]`` count through ``shape``; pixels labelled -1 are left out.
     """
     be = backend.of(labels[0])
-    nint, ngroup = strips[0].data.shape[:2]
+    frames = strips[0].data.shape[:2]
     label = be.xp.concatenate([part.ravel() for part in labels])
-    values = be.xp.concatenate([strip.data.reshape(nint * ngroup, -1) for strip in strips], axis=1)
-    # Sorted by label, then by place: keys without ties sort alike everywhere.
+    values = [be.xp.ascontiguousarray(strip.data).reshape(math.prod(frames), -1) for strip in strips]
+    # By label, then by place: keys without ties sort alike everywhere.
     order = be.xp.argsort(label * label.size + be.xp.arange(label.size))
-    nlabel = math.prod(shape)
-    starts = be.xp.searchsorted(label[order], be.xp.arange(nlabel + 1))
-    values = be.xp.ascontiguousarray(values[:, order])
-    means = be.kernel("refpix").clipped_means(values, starts, siglimit=step.siglimit)
-    return means.reshape(nint, ngroup, *shape)
+    starts = be.xp.searchsorted(label[order], be.xp.arange(math.prod(shape) + 1))
+    samples = values[0] if len(values) == 1 else be.xp.concatenate(values, axis=1)
+    means = be.kernel("refpix").clipped_means(samples, order, starts, siglimit=step.siglimit)
+    return means.reshape(*frames, *shape)
 
 
 def at_border(low: Array, high: Array) -> tuple[Array, Array]:

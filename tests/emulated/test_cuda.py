@@ -27,13 +27,13 @@ def test_struct_by_value(cp, kernel, rng, order):
     np.testing.assert_allclose(out.get(), (2.0 * x.astype("f8") + 1.0) ** 3, rtol=1e-7)  # one rounding to float32
 
 
-@pytest.mark.parametrize("block", [32, 96, 256, 1024])
+@pytest.mark.parametrize("block", [32, 96, 1024])
 def test_shuffles_and_shared_memory(cp, kernel, rng, order, block):
     x = rng.normal(5, 2, 12345).astype("f4")
     x[::97] = np.nan
-    out, total = cp.empty((5, 3)), cp.zeros(1, "u4")
+    out, total = cp.empty((3, 3)), cp.zeros(1, "u4")
     args = cp.asarray(x), np.int64(x.size), np.float32(2), np.float32(8), out, total
-    kernel("moments")((5,), (block,), args)
+    kernel("moments")((3,), (block,), args)
     good = x[(x >= 2) & (x <= 8)].astype("f8")
     expected = [good.size, good.sum(), (good * good).sum()]
     np.testing.assert_allclose(out.get().sum(axis=0), expected, rtol=1e-13)  # float64 sums in another order

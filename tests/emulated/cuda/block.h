@@ -41,7 +41,8 @@ struct Block {
   bool failed;
   char* error;
   int error_size;
-  char at_launch, at_end, at_barrier, at_warp[32];  // addresses that order accesses for TSan
+  char at_launch, at_end;                  // addresses that order accesses for TSan: of the launch,
+  char* at_barrier;                        // and of the block, its barrier's and after it its warps'
 };
 static thread_local Block* self;
 
@@ -96,7 +97,7 @@ EMU_UNSEEN static void open_barrier(Block* b) {
 EMU_UNSEEN static void syncthreads(int site) {
   Block* b = self;
   const unsigned t = b->thread;
-  EMU_RELEASE(&b->at_barrier);
+  EMU_RELEASE(b->at_barrier);
   b->state[t] = AT_BARRIER;
   b->site[t] = site;
   b->waiting++;
@@ -106,7 +107,7 @@ EMU_UNSEEN static void syncthreads(int site) {
   } else {
     wait(b, t);
   }
-  EMU_ACQUIRE(&b->at_barrier);
+  EMU_ACQUIRE(b->at_barrier);
 }
 
 // All lanes of ``mask`` are here: give each its result.
@@ -144,7 +145,7 @@ EMU_UNSEEN static uint64_t warp_op(WarpOp op, unsigned mask, uint64_t value, int
   b->site[t] = line << 8;
   b->state[t] = IN_WARP_OP;
   b->arrived[w] |= 1u << l;
-  EMU_RELEASE(&b->at_warp[w]);
+  EMU_RELEASE(b->at_barrier + 1 + w);
   if ((b->arrived[w] & mask) == mask) {
     answer(b, base, mask, line);
     b->arrived[w] &= ~mask;
@@ -153,7 +154,7 @@ EMU_UNSEEN static uint64_t warp_op(WarpOp op, unsigned mask, uint64_t value, int
     wait(b, t);
     b = self;
   }
-  EMU_ACQUIRE(&b->at_warp[w]);
+  EMU_ACQUIRE(b->at_barrier + 1 + w);
   return b->lane[t].result;
 }
 
@@ -213,6 +214,7 @@ EMU_UNSEEN static void run_block(Block* b) {
   b->started = b->next_x = b->next_y = b->next_z = b->waiting = 0;
   b->alive = b->nthread;
   memset(b->arrived, 0, sizeof b->arrived);
+  EMU_RELEASE(&b->at_launch);
   while (b->started < b->nthread) enter_fiber(b, new_fiber(&b->home, fiber_main));
   while (b->alive && !b->failed) {
     bool any = false;
@@ -259,11 +261,14 @@ EMU_UNSEEN_CALL static void free_later(Block* b, void* memory) {
   b->old_memory[b->nold++] = memory;
 }
 
-EMU_UNSEEN_CALL static void renew_shared(Block* b) {
+// The next block's memory: addresses that no block of this launch had.
+EMU_UNSEEN_CALL static void renew_memory(Block* b) {
   for (int i = 0; i < b->nshared; i++) free_later(b, b->shared[i].memory);
   b->nshared = 0;
   if (b->dynamic) free_later(b, b->dynamic);
   b->dynamic = heap(b->dynamic_size);
+  free_later(b, b->at_barrier);
+  b->at_barrier = heap(1 + MAX_THREADS / 32);
 }
 
 EMU_UNSEEN_CALL static void free_old(Block* b) {

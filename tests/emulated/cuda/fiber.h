@@ -42,6 +42,38 @@ EMU_INLINE void prepare_context(Context& context, char* stack, size_t colour, vo
 }
 #endif
 
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer's fibers, one for each CUDA thread. One takes a millisecond to make and 0.8 MB, so they are used again:
+// in the next launch; within a launch, where it has more threads than there are, for one drawn by lot, whose races with
+// the former owner's block then stay unseen. One pool for all modules: the linker merges inline variables.
+struct TsanFibers {
+  static constexpr unsigned ROOM = 1536;  // a block has 1024 at most
+  void* idle[ROOM];
+  void* spent[ROOM];
+  unsigned nidle, nspent, made, lot;
+
+  EMU_UNSEEN void* take() {
+    if (nidle) return idle[--nidle];
+    if (made < ROOM || !nspent) return made++, __tsan_create_fiber(0);
+    lot = lot * 1664525u + 1013904223u;
+    std::swap(spent[(lot >> 8) % nspent], spent[nspent - 1]);
+    return spent[--nspent];
+  }
+  EMU_UNSEEN void* give(void* fiber) {
+    if (nidle + nspent < ROOM) {
+      spent[nspent++] = fiber;
+    } else {
+      __tsan_destroy_fiber(fiber);
+    }
+    return nullptr;
+  }
+  EMU_UNSEEN void launch_ends() {
+    while (nspent) idle[nidle++] = spent[--nspent];
+  }
+};
+EMU_API inline TsanFibers tsan_fibers;
+#endif
+
 struct Fiber {
   Context context;
   char* stack;
@@ -60,10 +92,6 @@ struct Home {
   void* tsan_fiber;
   Fiber* free_fibers;
   unsigned made;
-  // ThreadSanitizer takes 0.6 ms to make one of its fibers. Those of a launch are used again in the next, not before:
-  // no two CUDA threads of a launch may look like one.
-  void* idle[2048];
-  unsigned nidle, nspent;  // idle[0 : nidle] can be used, idle[2048 - nspent : 2048] from the next launch on
 };
 
 EMU_UNSEEN static char* map_stack(void* where, int fixed) {
@@ -90,27 +118,11 @@ EMU_UNSEEN static Fiber* new_fiber(Home* home, void (*entry)()) {
 #endif
 #if defined(__SANITIZE_THREAD__)
   map_stack(fiber->stack, MAP_FIXED);  // a fresh mapping: TSan forgets the former owner's accesses
-  fiber->tsan_fiber = home->nidle ? home->idle[--home->nidle] : __tsan_create_fiber(0);
+  fiber->tsan_fiber = tsan_fibers.take();
 #endif
   prepare_context(fiber->context, fiber->stack, fiber->colour, entry);
   fiber->fake_stack = nullptr;
   return fiber;
-}
-
-#if defined(__SANITIZE_THREAD__)
-EMU_UNSEEN static void retire(Home* home, Fiber* fiber) {
-  if (home->nidle + home->nspent < 2048) {
-    home->idle[2048 - ++home->nspent] = fiber->tsan_fiber;
-  } else {
-    __tsan_destroy_fiber(fiber->tsan_fiber);
-  }
-  fiber->tsan_fiber = nullptr;
-}
-#endif
-
-// Once a launch is over.
-EMU_UNSEEN static void reuse(Home* home) {
-  while (home->nspent) home->idle[home->nidle++] = home->idle[2048 - home->nspent--];
 }
 
 // From the home thread into a fiber, until it waits or ends.
@@ -126,7 +138,7 @@ EMU_UNSEEN static void enter(Home* home, Fiber* fiber) {
   __sanitizer_finish_switch_fiber(home->fake_stack, nullptr, nullptr);
 #endif
 #if defined(__SANITIZE_THREAD__)
-  if (home->free_fibers == fiber && fiber->tsan_fiber) retire(home, fiber);
+  if (home->free_fibers == fiber && fiber->tsan_fiber) fiber->tsan_fiber = tsan_fibers.give(fiber->tsan_fiber);
 #endif
 }
 

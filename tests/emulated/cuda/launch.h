@@ -26,7 +26,7 @@ T unpack(void** a, std::index_sequence<I...>) {
 }
 
 template <auto K>
-void body(Block* b, void* pointer) {
+EMU_INLINE void body(Block* b, void* pointer) {
   auto& arguments = *static_cast<typename Traits<decltype(K)>::Arguments*>(pointer);
   while (b->started < b->nthread) {
     begin_thread(b);
@@ -69,22 +69,24 @@ EMU_UNSEEN_CALL static Block* prepare(const Launch* launch) {
   if (b->order == SHUFFLED) shuffle(b, launch->seed);
   b->dynamic_size = launch->dynamic_size;
   b->dynamic = heap(b->dynamic_size);
+  b->at_barrier = heap(1 + MAX_THREADS / 32);
 #if defined(__SANITIZE_THREAD__)
   b->home.tsan_fiber = __tsan_get_current_fiber();
 #endif
-  EMU_RELEASE(&b->at_launch);
   return b;
 }
 
 EMU_UNSEEN_CALL static bool finish(Block* b) {
   EMU_ACQUIRE(&b->at_end);
   if (b->failed) {  // threads that still wait are left where they are
-    EMU_ACQUIRE(&b->at_barrier);
-    for (char& at_warp : b->at_warp) EMU_ACQUIRE(&at_warp);
+    for (unsigned i = 0; i <= MAX_THREADS / 32; i++) EMU_ACQUIRE(b->at_barrier + i);
   }
-  reuse(&b->home);
+#if defined(__SANITIZE_THREAD__)
+  tsan_fibers.launch_ends();
+#endif
   free_old(b);
   free(b->dynamic);
+  free(b->at_barrier);
   b->dynamic = nullptr;
   return b->failed;
 }
@@ -108,7 +110,7 @@ int run(const Launch* launch) {
       if (b->dynamic) memset(b->dynamic, 0xFF, b->dynamic_size);
       run_block(b);
 #ifdef EMU_CHECK
-      renew_shared(b);
+      renew_memory(b);
 #endif
     }
     failed |= finish(b);

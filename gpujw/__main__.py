@@ -1,0 +1,5 @@
+"""``python -m gpujw``: the command line."""
+
+from gpujw.cli import main
+
+main()
