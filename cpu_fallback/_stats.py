@@ -6,51 +6,48 @@ import numpy as np
 
 from gpujw.cpu_fallback._jit import helper
 
-#: Bytes of a sorting buffer: with its rows in the first-level cache the network runs at the speed of the registers.
+#: Bytes that are sorted at once: with them in the first-level cache the network runs at the speed of the registers.
 BUFFER = 20480
 
 
 @helper
-def even_width(n, nx):
-    """How many of ``nx`` sets of ``n`` float32 to sort at once: 64 to 512, near what the first-level cache holds."""
-    width = min(max(BUFFER // (4 * max(n, 1)), 64), 512)
-    parts = max(-(-nx // width), 1)
-    return -(-nx // parts)
-
-
-@helper
 def sort_columns_inplace(values):
-    """Sort each column of ``values[n, width]``, C-contiguous float32, upwards; NaN come last."""
-    bits = values.view(np.int32).reshape(-1)
-    _bits_to_order_inplace(bits)
-    _merge_columns_inplace(bits, values.shape[0], values.shape[1])
-    _order_to_bits_inplace(bits)
+    """Sort each column of ``values[n, width]``, float32, C-contiguous, upwards; NaN come last."""
+    bits = values.view(np.int32)
+    for k in range(bits.shape[0]):
+        _bits_to_order_inplace(bits[k])
+    _merge_columns_inplace(bits)
+    for k in range(bits.shape[0]):
+        _order_to_bits_inplace(bits[k])
 
 
 @helper
 def sort_sizes_inplace(values):
     """As :func:`sort_columns_inplace`, of absolute values: the bits of those sort as they are, those of NaN above all."""
-    _merge_columns_inplace(values.view(np.int32).reshape(-1), values.shape[0], values.shape[1])
+    _merge_columns_inplace(values.view(np.int32))
 
 
 @helper
-def _merge_columns_inplace(bits, n, width):
-    """Sort the columns of ``bits[n * width]``.
+def _merge_columns_inplace(bits):
+    """Sort each column of ``bits[n, width]``.
 
-    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that a whole row
-    goes through each comparison at once.
+    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that many columns
+    go through each comparison at once.
     """
-    span = 1
-    while span < n:
-        step = span
-        while step >= 1:
-            for start in range(step % span, n - step, 2 * step):
-                # A run of comparisons that would cross from one merged pair into the next is left out.
-                if step == span or (start + step) & (2 * span - 1):
-                    low, high, size = start * width, (start + step) * width, min(step, n - step - start) * width
-                    _exchange_inplace(bits[low : low + size], bits[high : high + size])
-            step //= 2
-        span *= 2
+    n, width = bits.shape
+    part = min(max(BUFFER // (4 * max(n, 1)) // 16 * 16, 64), 512)
+    for x in range(0, width, part):
+        span = 1
+        while span < n:
+            step = span
+            while step >= 1:
+                for start in range(step % span, n - step, 2 * step):
+                    # Comparisons that would cross from one merged pair into the next are left out.
+                    if step == span or (start + step) & (2 * span - 1):
+                        for k in range(start, min(start + step, n - step)):
+                            _exchange_inplace(bits[k, x : x + part], bits[k + step, x : x + part])
+                step //= 2
+            span *= 2
 
 
 @helper

@@ -90,7 +90,7 @@ class Chooser:
         import crds
         from crds.core import config, heavy_client, log
 
-        log.set_verbose(-60)
+        log.set_verbose(-3)  # its own messages come back as exceptions, told once
         try:
             names = heavy_client.getrecommendations(parameters, reftypes=wanted, observatory="jwst")
             paths = {
@@ -102,7 +102,7 @@ class Chooser:
             self._asked.update(CRDS_VER=crds.__version__, CRDS_CTX=heavy_client.get_processing_mode("jwst")[1])
             if absent and os.environ["CRDS_SERVER_URL"] != SERVERLESS:
                 heavy_client.getreferences(parameters, reftypes=absent, observatory="jwst")
-        except Exception as error:  # noqa: BLE001  crds raises many kinds, OSError and its own among them
+        except (Exception, SystemExit) as error:  # crds raises many kinds, and exits where there is no context
             cache = os.environ.get("CRDS_PATH") or str(Path.home() / "crds_cache")
             raise ReferenceError(
                 f"{meta.path}: CRDS cannot name the reference files ({', '.join(wanted)}): {_first_line(error)}; its cache is {cache} "
@@ -165,7 +165,9 @@ def _crds_path(meta: Meta, reftype: str, answer: str) -> Path | None:
     return path
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "it finds no context (no mappings)"
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

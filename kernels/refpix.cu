@@ -19,9 +19,8 @@ __device__ double block_sum(double value, double* shared) {
 
 // means[frame, segment] of values[frame, order[starts[segment] : starts[segment + 1]]] inside bounds that only close
 // in: what one pass clips never comes back. One block a mean.
-GJ_KERNEL __launch_bounds__(THREADS)
-    clipped_means(const float* values, const int64* order, const int64* starts, double* means, const int64 nsegment,
-                  const int64 nsample, const double siglimit) {
+GJ_KERNEL clipped_means(const float* values, const int64* order, const int64* starts, double* means,
+                        const int64 nsegment, const int64 nsample, const double siglimit) {
   GJ_SHARED(double, shared, THREADS);
   const int64 frame = blockIdx.x / nsegment, segment = blockIdx.x % nsegment;
   const float* sample = values + frame * nsample;
@@ -72,7 +71,7 @@ struct Window {
   }
   // The least good value above bound.
   __device__ double next(const double bound) const {
-    double least = INFINITY;
+    double least = __longlong_as_double(0x7ff0000000000000ll);
     for (int64 y = low; y <= high; ++y)
       for (int64 r = row(y), k = 0; k < nvalue; ++k)
         if (counts(r, k) && values[r * nvalue + k] > bound) least = fmin(least, values[r * nvalue + k]);
@@ -93,7 +92,7 @@ GJ_KERNEL running_medians(const double* values, const uint8* good, double* media
   if (i >= nframe * nrow) return;
   const int64 y = first + i % nrow;
   const Window window = {values + i / nrow * nrow * nvalue, good, nrow, nvalue, first, length, y - half, y + half};
-  const int64 n = window.count(INFINITY, false);
+  const int64 n = window.count(__longlong_as_double(0x7ff0000000000000ll), false);
   uint64 code = 0;
   for (int bit = 63; bit >= 0; --bit) {
     const uint64 trial = code | 1ull << bit;
@@ -101,7 +100,7 @@ GJ_KERNEL running_medians(const double* values, const uint8* good, double* media
   }
   const double lower = ordered(code);
   const double upper = window.count(lower, true) > n / 2 ? lower : window.next(lower);
-  medians[i] = n ? 0.5 * (lower + upper) : NAN;
+  medians[i] = n ? 0.5 * (lower + upper) : nan("");
 }
 
 // data[nint, ngroup, ny, nx] -= columns[nint, ngroup, nparity, nx] + rows[nint, ngroup, nrow], one thread an element.

@@ -19,10 +19,11 @@ def header():
 
 
 def product(path):
-    table = fits.BinTableHDU(np.array([(1, 2.5)], dtype=[("a", ">i4"), ("b", ">f8")]), name="TIMES")
+    rows = np.array([(1, 2.5)], dtype=[("a", ">i4"), ("b", ">f8")])
+    table = fits.BinTableHDU(rows, name="TIMES")
     parts = [
         Plane("SCI", (3, 37, 53), "float32", (("BUNIT", "DN/s", "unit"),)),
-        Table(table.header, table.data.tobytes()),
+        Table(table.header, rows.tobytes()),
         Plane("DQ", (37, 53), "uint32"),
         Plane("GROUPDQ", (2, 3, 37, 53), "uint8"),
     ]

@@ -26,7 +26,7 @@ SETTLING_DECAY = 1.0  # frames
 RESET_GROUPS = 8  # groups that the reset reference holds
 RESET_DECAY = 2.0  # groups
 RSCD_COUNTS = 20.0  # what the first groups of the later MIRI integrations lack
-RSCD_DECAY = 1.0
+RSCD_DECAY = 0.5
 LAST_GROUP_COUNTS = 12.0  # what the last MIRI group lacks
 
 

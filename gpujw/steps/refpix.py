@@ -27,6 +27,7 @@ class RefPix(Step):
     """
 
     status: ClassVar[str] = "S_REFPIX"
+    measures: ClassVar[bool] = True
 
     odd_even_columns: bool = True
     use_side_ref_pixels: bool = True

@@ -64,7 +64,7 @@ class RSCD(Step):
         return ramp
 
     def keywords(self, report: Report, meta: Meta) -> dict[str, Any]:
-        """For the first integration, INT1, and the others, INT2: pixels that lose fewer groups, and that keep them all."""
+        """For the first integration, INT1, and the others, INT2: pixels that lose fewer groups, and that keep all."""
         found: dict[str, Any] = {}
         for name in ("INT1", "INT2"):
             if f"{name}BORS" in report.counts:
@@ -76,15 +76,15 @@ class RSCD(Step):
     def _flag(self, ramp: Ramp, ints: slice, skip: int, name: str) -> None:
         groupdq, pixeldq = ramp.groupdq[ints], ramp.pixeldq
         asked = saturated_among(groupdq, skip + 1)
-        skips = skip - np.minimum(asked, skip)
+        skips = skip - asked.clip(0, skip)
         for g in range(skip):
             flags = groupdq[:, g]
             flags |= (skips > g).astype(np.uint8) * np.uint8(DO_NOT_USE)
         lowered = (skips < skip).any(axis=0)
         pixeldq |= lowered.astype(np.uint32) * np.uint32(FLUX_ESTIMATED)
         ramp.report.keywords[f"{name}SKIP"] = skip
-        # Three numbers a block come to the host, for the header.
-        for count, pixels in (("BORS", lowered), ("UGP1", (skips == 0).any(axis=0)), ("asked", (asked > 0).any(axis=0))):
+        counts = {"BORS": lowered, "UGP1": (skips == 0).any(axis=0), "asked": (asked > 0).any(axis=0)}
+        for count, pixels in counts.items():  # three numbers a block come to the host, for the header
             ramp.report.add(f"{name}{count}", pixels[ramp.interior].sum())
 
 
@@ -94,7 +94,7 @@ def groups_to_skip(skip: int, ngroup: int) -> int:
 
 
 def saturated_among(groupdq: Any, last: int) -> Any:
-    """How many of the groups 1 to ``last`` are saturated, ``[nint, ny, nx]``; 0 where group 0 is, which cannot be helped."""
+    """How many of the groups 1 to ``last`` are saturated, ``[nint, ny, nx]``; 0 where group 0 is: beyond help."""
     xp = backend.of(groupdq).xp
     count = xp.zeros(groupdq[:, 0].shape, np.int16)
     for g in range(1, last + 1):

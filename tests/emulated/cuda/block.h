@@ -226,6 +226,8 @@ EMU_UNSEEN static void run_block(Block* b) {
     }
     if (!any && b->alive) report_deadlock(b);
   }
+  // After a failure, threads that still wait are left where they are.
+  for (unsigned i = 0; b->failed && i <= MAX_THREADS / 32; i++) EMU_ACQUIRE(b->at_barrier + i);
 }
 
 EMU_UNSEEN_CALL static char* heap(size_t n) {

@@ -78,9 +78,6 @@ EMU_UNSEEN_CALL static Block* prepare(const Launch* launch) {
 
 EMU_UNSEEN_CALL static bool finish(Block* b) {
   EMU_ACQUIRE(&b->at_end);
-  if (b->failed) {  // threads that still wait are left where they are
-    for (unsigned i = 0; i <= MAX_THREADS / 32; i++) EMU_ACQUIRE(b->at_barrier + i);
-  }
 #if defined(__SANITIZE_THREAD__)
   tsan_fibers.launch_ends();
 #endif
