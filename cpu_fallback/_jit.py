@@ -10,12 +10,18 @@ from pathlib import Path
 import numba
 from numba import config, prange
 
+from gpujw import dq
+
 __all__ = ["kernel", "helper", "prange"]
 
 
 def _cache_folder() -> Path | None:
-    """A folder for compiled code, its name a hash of these sources: numba does not see edits in files that it inlines."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """A folder for compiled code, its name a hash of what kernels of several files share.
+
+    numba compiles anew when a kernel's own file was edited, but does not see edits in the files that it inlines: shared
+    functions live in ``_*.py``, the bits in ``gpujw/dq.py``.
+    """
+    sources = [*sorted(Path(__file__).parent.glob("_*.py")), Path(dq.__file__)]
     version = sha1(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for root in (home, Path(tempfile.gettempdir()) / f"gpujw-{os.getuid()}"):

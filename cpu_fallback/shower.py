@@ -9,6 +9,7 @@ from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplac
 from gpujw.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 
 BAD = DO_NOT_USE | SATURATED | JUMP_DET
+PART = 128  # columns that are sorted together
 BAND = 64  # rows that one thread smooths together
 CHUNK = 64  # columns that are passed over together where none is marked
 
@@ -18,7 +19,7 @@ def noise(data, groupdq, gain, readnoise, *, nframes):
 
     ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are any of
     DO_NOT_USE, SATURATED and JUMP_DET, with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]`` electrons/DN,
-    ``readnoise[ny, nx]`` DN, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
+    ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
     electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
     """
     median, sigma = np.empty((2, 1, *gain.shape), np.float32)
@@ -28,32 +29,32 @@ def noise(data, groupdq, gain, readnoise, *, nframes):
 
 @kernel
 def _noise(data, groupdq, gain, readnoise, nframes, median, sigma):
-    nint, ngroup, ny, nx = data.shape
-    n = nint * (ngroup - 1)
-    width = min(256, nx)
-    for y in prange(ny):
-        values = np.empty((n, width), np.float32)
-        for x0 in range(0, nx, width):
-            columns = min(width, nx - x0)
-            for i in range(nint):
-                for g in range(1, ngroup):
-                    _subtract(data, groupdq, gain, i, g, y, x0, columns, values[i * (ngroup - 1) + g - 1])
-            sort_columns_inplace(values)
-            for x in range(columns):
-                m = np.float32(middle(values, x, 0, count_numbers(values, x)))
-                r = readnoise[y, x0 + x] * gain[y, x0 + x]
-                median[0, y, x0 + x] = m
-                sigma[0, y, x0 + x] = np.sqrt(abs(m) + r * r / nframes)
+    for y in prange(data.shape[2]):
+        _noise_row(data, groupdq, gain[y], readnoise[y], nframes, y, median[0, y], sigma[0, y])
 
 
 @helper
-def _subtract(data, groupdq, gain, i, g, y, x0, columns, out):
+def _noise_row(data, groupdq, gain, readnoise, nframes, y, median, sigma):
+    nint, ngroup, _, nx = data.shape
+    n = nint * (ngroup - 1)
+    values = np.empty((n, min(nx, PART)), np.float32)
+    for x0 in range(0, nx, PART):
+        for i in range(nint):
+            for g in range(1, ngroup):
+                _subtract(data, groupdq, gain, i, g, y, x0, values[i * (ngroup - 1) + g - 1])
+        sort_columns_inplace(values)
+        for x in range(x0, min(x0 + PART, nx)):
+            median[x] = middle(values, x - x0, 0, count_numbers(values, x - x0))
+            sigma[x] = np.sqrt(abs(median[x]) + readnoise[x] * readnoise[x] / nframes)
+
+
+@helper
+def _subtract(data, groupdq, gain, i, g, y, x0, out):
     """Group ``g`` less the one before it, electrons, from column ``x0`` on; NaN where either does not count."""
-    e, q = data[i, g, y, x0 : x0 + columns], groupdq[i, g, y, x0 : x0 + columns]
-    e0, q0 = data[i, g - 1, y, x0 : x0 + columns], groupdq[i, g - 1, y, x0 : x0 + columns]
-    scale = gain[y, x0 : x0 + columns]
-    for x in range(columns):
-        counts = (q[x] == 0 or q[x] > 5) and (q0[x] == 0 or q0[x] > 5)
+    e, e0, q, q0 = data[i, g, y, x0:], data[i, g - 1, y, x0:], groupdq[i, g, y, x0:], groupdq[i, g - 1, y, x0:]
+    scale = gain[x0:]
+    for x in range(min(out.size, e.size)):
+        counts = ((q[x] == 0) | (q[x] > 5)) & ((q0[x] == 0) | (q0[x] > 5))
         out[x] = e[x] * scale[x] - e0[x] * scale[x] if counts else np.float32(np.nan)
 
 
@@ -70,20 +71,23 @@ def clipped_noise(data, groupdq, gain):
 
 @kernel
 def _clipped_noise(data, groupdq, gain, median, sigma):
-    nint, ngroup, ny, nx = data.shape
-    width = min(256, nx)
-    for row in prange(ny * (ngroup - 1)):
-        y, g = row // (ngroup - 1), row % (ngroup - 1)
-        values = np.empty((nint, width), np.float32)
-        for x0 in range(0, nx, width):
-            columns = min(width, nx - x0)
-            for i in range(nint):
-                _subtract(data, groupdq, gain, i, g + 1, y, x0, columns, values[i])
-                for x in range(columns):
-                    values[i, x] = values[i, x] if np.isfinite(values[i, x]) else np.float32(np.nan)
-            sort_columns_inplace(values)
-            for x in range(columns):
-                median[g, y, x0 + x], sigma[g, y, x0 + x] = _clip(values, x)
+    for y in prange(data.shape[2]):
+        for d in range(median.shape[0]):
+            _clipped_row(data, groupdq, gain[y], d, y, median[d, y], sigma[d, y])
+
+
+@helper
+def _clipped_row(data, groupdq, gain, d, y, median, sigma):
+    nint, _, _, nx = data.shape
+    values = np.empty((nint, min(nx, PART)), np.float32)
+    for x0 in range(0, nx, PART):
+        for i in range(nint):
+            _subtract(data, groupdq, gain, i, d + 1, y, x0, values[i])
+            for x in range(values.shape[1]):
+                values[i, x] = values[i, x] if np.isfinite(values[i, x]) else np.float32(np.nan)
+        sort_columns_inplace(values)
+        for x in range(x0, min(x0 + PART, nx)):
+            median[x], sigma[x] = _clip(values, x - x0)
 
 
 @helper
@@ -98,7 +102,7 @@ def _clip(values, x):
         first, last = _inside(values, x, first, last, low, high)
     # The last bounds apply to all: what an earlier pass left out may be inside them.
     first, last = _inside(values, x, 0, count, low, high)
-    return np.float32(middle(values, x, first, last)), np.float32(_deviation(values, x, first, last))
+    return middle(values, x, first, last), _deviation(values, x, first, last)
 
 
 @helper
@@ -141,41 +145,59 @@ def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, out
 
 @kernel
 def _find(data, groupdq, pixeldq, gain, median, sigma, inside, threshold, found):
-    nint, ndifference, ny, nx = found.shape
-    radius = inside.shape[0] - 1
-    depth = 2 * radius + 1
-    bands = (ny + BAND - 1) // BAND
-    for job in prange(nint * bands):
+    bands = (gain.shape[0] + BAND - 1) // BAND
+    for job in prange(found.shape[0] * bands):
         i, start = job // bands, job % bands * BAND
-        stop = min(start + BAND, ny)
-        ratio, valid = np.zeros(nx + 2 * radius, np.float32), np.ones(nx + 2 * radius, np.float32)
-        # Of the last `depth` rows: whether pixels count, and what they add to the sums of rows at a distance of dy.
-        good = np.empty((depth, nx), np.float32)
-        sums, counts = np.empty((depth, radius + 1, nx), np.float32), np.empty((depth, radius + 1, nx), np.float32)
-        total, count = np.empty(nx, np.float32), np.empty(nx, np.float32)
-        for d in range(ndifference):
-            m = min(d, median.shape[0] - 1)
-            for y in range(start - radius, stop + radius):
-                k = (y + radius) % depth
-                if 0 <= y < ny:
-                    e0, e, q0, q = data[i, d, y], data[i, d + 1, y], groupdq[i, d, y], groupdq[i, d + 1, y]
-                    _weigh(e0, e, q0, q, pixeldq[y], gain[y], median[m, y], sigma[m, y], ratio[radius:], valid[radius:])
-                else:
-                    ratio[:] = np.float32(0)
-                    valid[:] = np.float32(1)
-                good[k] = valid[radius : radius + nx]
-                for dy in range(radius + 1):
-                    _sum_row(ratio, inside[dy], sums[k, dy])
-                    _sum_row(valid, inside[dy], counts[k, dy])
-                if y - radius >= start:
-                    _sum_ring(sums, y - radius, total)
-                    _sum_ring(counts, y - radius, count)
-                    _compare(total, count, good[y % depth], threshold, found[i, d, y - radius])
+        _find_band(data[i], groupdq[i], pixeldq, gain, median, sigma, inside, threshold, start, found[i])
 
 
 @helper
-def _weigh(e0, e, q0, q, p, gain, median, sigma, ratio, valid):
+def _find_band(data, groupdq, pixeldq, gain, median, sigma, inside, threshold, start, found):
+    ndifference, ny, nx = found.shape
+    radius = inside.shape[0] - 1
+    depth = 2 * radius + 1
+    ratio, valid = np.empty((2, nx + 2 * radius), np.float32)
+    # Of the last `depth` rows: whether pixels count, and what they add to the sums of rows at a distance of dy.
+    good = np.empty((depth, nx), np.float32)
+    sums, counts = np.empty((2, depth, radius + 1, nx), np.float32)
+    total, count = np.empty((2, nx), np.float32)
+    for d in range(ndifference):
+        m = min(d, median.shape[0] - 1)
+        _fill(ratio, np.float32(0))
+        _fill(valid, np.float32(1))
+        for y in range(start - radius, min(start + BAND, ny) + radius):
+            k = (y + radius) % depth
+            if 0 <= y < ny:
+                flags = groupdq[d, y], groupdq[d + 1, y], pixeldq[y]
+                _weigh(data[d, y], data[d + 1, y], flags, gain[y], median[m, y], sigma[m, y], ratio[radius:], valid[radius:])
+            else:
+                _fill(ratio, np.float32(0))
+                _fill(valid, np.float32(1))
+            _copy(valid[radius:], good[k])
+            _sum_row(ratio, inside, sums[k])
+            _sum_row(valid, inside, counts[k])
+            if y - radius >= start:
+                _sum_ring(sums, y - radius, total)
+                _sum_ring(counts, y - radius, count)
+                _compare(total, count, good[y % depth], threshold, found[d, y - radius])
+
+
+@helper
+def _fill(values, value):
+    for x in range(values.size):
+        values[x] = value
+
+
+@helper
+def _copy(values, out):
+    for x in range(out.size):
+        out[x] = values[x]
+
+
+@helper
+def _weigh(e0, e, flags, gain, median, sigma, ratio, valid):
     """The ratio of each pixel of a row, and 1; both 0 where it does not count."""
+    q0, q, p = flags
     for x in range(e.size):
         value = abs(e[x] * gain[x] - e0[x] * gain[x] - median[x]) / sigma[x]
         useful = (q0[x] == 0) | (q0[x] > 5)
@@ -186,16 +208,27 @@ def _weigh(e0, e, q0, q, p, gain, median, sigma, ratio, valid):
 
 
 @helper
-def _sum_row(padded, inside, out):
-    """The sum over the pixels ``inside`` the ring of one row of it, to both sides."""
-    radius, nx = inside.size - 1, out.size
-    for x in range(nx):
-        out[x] = padded[radius + x] if inside[0] else np.float32(0)
-    for dx in range(1, radius + 1):
-        if inside[dx]:
-            left, right = padded[radius - dx :], padded[radius + dx :]
-            for x in range(nx):
-                out[x] += left[x] + right[x]
+def _sum_row(padded, inside, sums):
+    """``sums[dy, x]``: the sum over the pixels of one row that are ``inside`` the ring, its centre ``dy`` rows away."""
+    radius = inside.shape[0] - 1
+    for dy in range(radius, -1, -1):
+        # Away from the hole a row goes on from the one farther out, which is shorter.
+        longer = dy < radius and inside[dy, 0] and inside[dy + 1, 0]
+        if longer:
+            _copy(sums[dy + 1], sums[dy])
+        elif inside[dy, 0]:
+            _copy(padded[radius:], sums[dy])
+        else:
+            _fill(sums[dy], np.float32(0))
+        for dx in range(1, radius + 1):
+            if inside[dy, dx] and not (longer and inside[dy + 1, dx]):
+                _add_pair(padded[radius - dx :], padded[radius + dx :], sums[dy])
+
+
+@helper
+def _add_pair(left, right, out):
+    for x in range(out.size):
+        out[x] += left[x] + right[x]
 
 
 @helper

@@ -14,7 +14,7 @@ import gpujw
 from gpujw import backend, config, io, modes, outputs, products, stream
 from gpujw.errors import DeviceMemoryError, GpujwError, HostMemoryError, Interrupted, StepError
 from gpujw.exposure import Report
-from gpujw.pipelines.detector1 import FAMILIES
+from gpujw.pipelines.detector1 import FAMILIES, STEP_NAMES
 from gpujw.shelf import Shelf, digest
 from gpujw.step import Stage
 from gpujw.transfer import link
@@ -136,7 +136,7 @@ class Worker:
         steps = FAMILIES[modes.stage1(meta).family]
         types = config.pars_types(steps)
         pars = request.chooser.choose(meta, (), types) if request.use_pars else {}
-        configured = config.configure(steps, [*config.from_pars(pars, types), *request.layers])
+        configured = config.configure(steps, [*config.from_pars(pars, types), *request.layers], STEP_NAMES)
         asked = [step for step in configured.steps if request.only in (None, step.name)]
         taken = [step for step in asked if not step.skip and step.inapplicable(meta) is None]
         required = [reftype for step in taken for reftype in step.references]

@@ -48,15 +48,15 @@ class Configured:
     sources: dict[str, dict[str, str]]
 
 
-def configure(steps: tuple[Step, ...], layers: list[Layer]) -> Configured:
-    """``steps`` with the values of ``layers``, later ones winning."""
+def configure(steps: tuple[Step, ...], layers: list[Layer], elsewhere: frozenset[str] = frozenset()) -> Configured:
+    """``steps`` with the values of ``layers``, later ones winning; ``elsewhere``: steps that only other exposures take."""
     sources: dict[str, dict[str, str]] = {}
     by_name = {step.name: step for step in steps}
     for layer in layers:
         for name, values in layer.values.items():
             if name in by_name:
                 by_name[name] = _with(by_name[name], values, layer, sources.setdefault(name, {}))
-            elif layer.strict:
+            elif layer.strict and name not in elsewhere:
                 raise UsageError(f"{layer.source}: there is no step {name!r}; there are {', '.join(by_name)}")
     return Configured(tuple(by_name[step.name] for step in steps), sources)
 

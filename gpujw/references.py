@@ -39,7 +39,7 @@ class Reference:
         from astropy.io import fits
 
         try:
-            return fits.open(self.path, memmap=True, lazy_load_hdus=False, character_as_bytes=False)
+            return fits.open(self.path, memmap=False)
         except (OSError, ValueError) as error:
             raise ReferenceError(f"{self.path}: the {self.reftype} reference cannot be read: {error}") from error
 

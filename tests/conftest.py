@@ -27,7 +27,9 @@ STANDIN = Path(__file__).parent / "emulated" / "standin"
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--device", default="cpu", help="home of the arrays under test: cpu, emulated (CUDA sources on the CPU) or a number"
+        "--device",
+        default="cpu",
+        help="home of the arrays under test: cpu, emulated (CUDA sources on the CPU) or a number",
     )
 
 
@@ -54,7 +56,9 @@ def shadow_cupy():
     """Put the stand-in where ``import cupy`` finds it first."""
     loaded = sys.modules.get("cupy")
     if loaded is not None and not Path(loaded.__file__).is_relative_to(STANDIN):
-        raise pytest.UsageError(f"--device emulated: {loaded.__file__} was imported before the stand-in could shadow it")
+        raise pytest.UsageError(
+            f"--device emulated: {loaded.__file__} was imported before the stand-in could shadow it"
+        )
     sys.path.insert(0, str(STANDIN))
 
 

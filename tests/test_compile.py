@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from cuda.bindings import nvrtc
-
 from gpujw.kernels import _load
 
 KERNELS = Path(__file__).parents[1] / "kernels"
@@ -48,7 +47,8 @@ def pool():
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_compiles(path, pool):
-    for architecture, (fine, log) in zip(ARCHITECTURES, pool.map(lambda n: compiled(path, n), ARCHITECTURES), strict=True):
+    verdicts = pool.map(lambda architecture: compiled(path, architecture), ARCHITECTURES)
+    for architecture, (fine, log) in zip(ARCHITECTURES, verdicts, strict=True):
         assert fine, f"sm_{architecture}:\n{log}"
         assert "warning" not in log, f"sm_{architecture}:\n{log}"
         for use in USAGE.finditer(log):

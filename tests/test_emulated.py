@@ -6,6 +6,7 @@ sanitizer before Python. Threads run forward, in reverse and shuffled, one order
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -29,10 +30,10 @@ def runtime(name):
     """The path of one of g++'s runtime libraries."""
     if not shutil.which("g++"):
         pytest.fail(f"the CUDA sources are tested by compiling them with g++, which was not found: {INSTALL}")
-    path = subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
-    if not Path(path).is_absolute():
+    done = subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    if not Path(done.stdout.strip()).is_absolute():
         pytest.fail(f"g++ has no {name}: {INSTALL}")
-    return path
+    return done.stdout.strip()
 
 
 def settings(mode):
@@ -86,8 +87,9 @@ def selection(mode):
     """All tests plainly; those of kernels and of the emulator itself under a sanitizer."""
     if mode == "fast":
         return [TESTS]
-    kernels = [path for path in sorted((ROOT / "kernels").glob("*.cu")) if mode == "asan" or MEETING.search(path.read_text())]
-    files = [TESTS / "kernels" / f"test_{path.stem}.py" for path in kernels]
+    sources = sorted((ROOT / "kernels").glob("*.cu"))
+    watched = [path.stem for path in sources if mode == "asan" or MEETING.search(path.read_text())]
+    files = [TESTS / "kernels" / f"test_{stem}.py" for stem in watched]
     return [TESTS / "emulated", *(file for file in files if file.exists())]
 
 
@@ -127,3 +129,12 @@ def test_planted_bugs_are_found(mode, bug, call, report):
     assert status != 0, said
     assert report in said
     assert "bugs.cu:" in said
+
+
+def test_stand_in_has_what_cupy_has():
+    command = [sys.executable, str(TESTS / "emulated" / "surface.py"), "--print"]
+    installed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    recorded = json.loads((STANDIN / "cupy" / "surface.json").read_text())
+    if installed["version"] != recorded["version"]:
+        pytest.skip(f"surface.json lists CuPy {recorded['version']}, installed is {installed['version']}")
+    assert installed == recorded, "python tests/emulated/surface.py writes the list anew"

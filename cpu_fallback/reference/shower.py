@@ -14,13 +14,13 @@ def noise(data, groupdq, gain, readnoise, *, nframes):
 
     ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are any of
     DO_NOT_USE, SATURATED and JUMP_DET, with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]`` electrons/DN,
-    ``readnoise[ny, nx]`` DN, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
+    ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
     electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
     """
     differences = np.diff(_electrons(data, groupdq, gain), axis=1)
     with np.errstate(invalid="ignore"):
         median = _median(differences.reshape(-1, *gain.shape))
-        sigma = np.sqrt(np.abs(median) + (readnoise * gain) ** 2 / np.float32(nframes))
+        sigma = np.sqrt(np.abs(median) + readnoise * readnoise / np.float32(nframes))
     return median[np.newaxis], sigma[np.newaxis]
 
 

@@ -88,11 +88,10 @@ def run(
     no_pars: NoPars = False,
 ) -> None:
     """One step alone, on a raw exposure or on another step's result: FILE to <root>_STEP.fits."""
-    from gpujw.pipelines.detector1 import FAMILIES
+    from gpujw.pipelines.detector1 import STEP_NAMES
 
-    names = {s.name for family in FAMILIES.values() for s in family}
-    if step not in names:
-        raise UsageError(f"there is no step {step!r}; there are {', '.join(sorted(names))}")
+    if step not in STEP_NAMES:
+        raise UsageError(f"there is no step {step!r}; there are {', '.join(sorted(STEP_NAMES))}")
     request = _request(output_dir, parameter, config, None, refs, override, offline=offline, no_pars=no_pars, only=step)
     _calibrate(files, device, request)
 

@@ -55,3 +55,5 @@ MIRI = (
 )
 #: By the instrument's family, as modes.py names it.
 FAMILIES = {"near_ir": NEAR_IR, "miri": MIRI}
+#: Every step of the pipeline, whichever family takes it.
+STEP_NAMES = frozenset(step.name for family in FAMILIES.values() for step in family)

@@ -87,7 +87,7 @@ def pixel_scale(mode: Mode) -> tuple[float, float]:
 def footprint(mode: Mode, here: Pointing) -> str:
     """S_REGION: the outer corners of the window on the sky."""
     nx, ny = mode.size
-    x, y = np.array([0.5, nx + 0.5, nx + 0.5, 0.5]), np.array([0.5, 0.5, ny + 0.5, ny + 0.5])
+    x, y = np.array([0.5, 0.5, nx + 0.5, nx + 0.5]), np.array([0.5, ny + 0.5, ny + 0.5, 0.5])
     ra, dec = here.to_sky(*window_to_v2v3(mode, x, y))
     return "POLYGON ICRS " + " ".join(f"{value:.9f}" for corner in zip(ra, dec, strict=True) for value in corner)
 

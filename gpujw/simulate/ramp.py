@@ -209,10 +209,10 @@ def _blocks(
     level = pixels.saturation_level(mode.detector, detector)
     bias = pixels.pedestal(mode)
     reset = reset_pattern(mode) if mode.detector.miri else bias
+    maps = (detector.gain, detector.readnoise, detector.curvature, detector.well, bias, reset, settling_pattern(mode), level)
     height = ny if mode.ipc else max(1, BLOCK // nx)
     for start in range(0, ny, height):
         rows = slice(start, min(ny, start + height))
-        maps = (detector.gain, detector.readnoise, detector.curvature, detector.well, bias, reset, settling_pattern(mode), level)
         yield Block(mode, rows, photons[rows], *(array[rows] for array in maps), kernel, random)
 
 

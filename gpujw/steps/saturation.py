@@ -72,9 +72,10 @@ class Saturation(Step):
         self._flag(ramp.data, ramp.groupdq, tables, self.frames(ramp.meta))
         if ramp.zeroframe is not None:
             frame = ramp.zeroframe[:, None]
-            flags = backend.of(frame).xp.zeros(frame.shape, np.uint8)
+            xp = backend.of(frame).xp
+            flags = xp.zeros(frame.shape, np.uint8)
             self._flag(frame, flags, tables, 0)
-            frame[flags != 0] = 0
+            frame[...] = xp.where(flags != 0, np.float32(0), frame)
         pixeldq = ramp.pixeldq
         pixeldq |= tables["dq"]
         return ramp

@@ -1,6 +1,6 @@
 """These tests are of the emulator itself: they run where ``--device emulated`` is given, in every mode.
 
-``tests/test_emulated.py`` gives it, in a process of its own, so that an ordinary run of the tests does not leave them out.
+``tests/test_emulated.py`` gives it, in a process of its own, so that an ordinary run does not leave them out.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def order(request, monkeypatch):
 @pytest.fixture
 def kernel():
     """kernel("moments") of examples.cu, kernel("past_the_end", "bugs.cu")."""
-    from gpujw.kernels import _load
-
     import cupy
+    from gpujw.kernels import _load
 
     def find(name, source="examples.cu"):
         path = HERE / source

@@ -1,6 +1,7 @@
 """Write standin/cupy/surface.json: the names that the installed CuPy has, and the parameters that they take.
 
-``python tests/emulated/surface.py`` after an upgrade of CuPy; needs no GPU. The stand-in refuses what is not listed.
+``python tests/emulated/surface.py`` after an upgrade of CuPy (``--print`` leaves the file alone); needs no GPU. The
+stand-in refuses what is not listed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 import inspect
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -73,4 +75,8 @@ def surface():
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(surface(), indent=0, sort_keys=True) + "\n")
+    text = json.dumps(surface(), indent=0, sort_keys=True) + "\n"
+    if sys.argv[1:] == ["--print"]:
+        print(text, end="")
+    else:
+        PATH.write_text(text)

@@ -143,7 +143,9 @@ def test_launches_that_a_device_refuses(cp, kernel, grid, block, shared):
 def test_compiler_messages_name_the_line(cp):
     from gpujw.kernels import _load
 
-    module = cp.RawModule(code='#line 7 "mine.cu"\nextern "C" __global__ void f(int n) { m = n; }', options=_load.OPTIONS)
+    module = cp.RawModule(
+        code='#line 7 "mine.cu"\nextern "C" __global__ void f(int n) { m = n; }', options=_load.OPTIONS
+    )
     with pytest.raises(cp.cuda.compiler.CompileException, match=r"mine\.cu:7"):
         module.get_function("f")
 

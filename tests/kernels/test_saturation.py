@@ -123,7 +123,8 @@ def test_diluted_saturation_grows_in_its_own_group(be, put, get):
     data[0, :, 2, 2] = [10, 10, 95, 100, 100, 100]
     data[0, :, 2, 5] = [10, 10, 10, 10, 97, 100]
     frame = np.ones(shape[2:], np.float32)
-    found = flagged(be, put, get, [data, groupdq, frame * 100, np.zeros(shape[2:], np.uint32), frame * 0], grow=1, nframes=4)
+    arrays = [data, groupdq, frame * 100, np.zeros(shape[2:], np.uint32), frame * 0]
+    found = flagged(be, put, get, arrays, grow=1, nframes=4)
     expected = np.zeros_like(found)
     expected[0, 3:, 1:4, 1:4] = expected[0, 5:, 1:4, 4:7] = SATURATED
     expected[0, 2, 1:4, 1:4] = expected[0, 4, 1:4, 4:7] = DO_NOT_USE

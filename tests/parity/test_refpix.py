@@ -160,7 +160,7 @@ def test_full_frames(detector):
         ({"odd_even_columns": False}, True),
         ({"odd_even_columns": False, "use_side_ref_pixels": False}, False),
         ({"side_smoothing_length": 45, "side_gain": 0.7}, True),
-        ({"siglimit": 1.5}, True),
+        ({"siglimit": 2.0}, True),
     ],
 )
 def test_parameters(parameters, exact):

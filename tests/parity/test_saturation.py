@@ -7,22 +7,11 @@ from gpujw.dq import DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from gpujw.exposure import Meta, Ramp
 from gpujw.steps.saturation import Saturation
 
+from ..steps.fakes import FakeReference
+
 pytestmark = pytest.mark.parity
 peer = pytest.importorskip("jwst.saturation.saturation")
 datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
-
-
-class Reference:
-    """A reference of arrays in memory."""
-
-    def __init__(self, image, dq):
-        self._image, self._dq = image, dq
-
-    def image(self, extension="SCI"):
-        return self._image
-
-    def dq(self, extension="DQ"):
-        return self._dq
 
 
 def exposure(nframes, shape, seed):
@@ -77,7 +66,7 @@ def by_peer(arrays, nframes, step, *, superbias, zero_frame):
 def by_gpujw(arrays, nframes, step, *, superbias, zero_frame):
     data, zeroframe, threshold, bias, dq, groupdq = (a.copy() for a in arrays)
     meta = Meta("made_up_uncal.fits", {"NFRAMES": nframes, "READPATT": "BRIGHT1"})
-    refs = {"saturation": Reference(threshold, dq), "superbias": Reference(bias, None) if superbias else None}
+    refs = {"saturation": FakeReference(threshold, dq), "superbias": FakeReference(bias) if superbias else None}
     rows = slice(0, data.shape[2])
     frame = zeroframe if zero_frame else None
     ramp = Ramp(data, groupdq, np.full(dq.shape, 4, np.uint32), meta, rows, rows, zeroframe=frame)

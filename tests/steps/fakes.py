@@ -1,17 +1,19 @@
 """What steps are given, made up: references that were never files, keywords, and ramps of any shape."""
 
+from pathlib import Path
+
 import numpy as np
 
 from gpujw.exposure import Meta, Ramp, Report
 from gpujw.step import Tables
+
+ARRAYS = ("data", "groupdq", "pixeldq", "zeroframe")
 
 
 class FakeReference:
     """A reference by its arrays, which are cut already: the interface of ``gpujw.references.Reference``."""
 
     def __init__(self, arrays=None, dq=None, tables=None, header=None, path="made_up.fits"):
-        from pathlib import Path
-
         self.arrays = arrays if isinstance(arrays, dict) else {} if arrays is None else {"SCI": arrays}
         self.flags = dq if isinstance(dq, dict) else {} if dq is None else {"DQ": dq}
         self.tables, self.header, self.path = tables or {}, header or {}, Path(path)
@@ -88,7 +90,7 @@ def in_blocks(step, ramp, tables, size):
         rows = slice(max(0, first - halo), min(ny, last + halo))
         interior = slice(first - rows.start, last - rows.start)
         block = step(block_of(ramp, rows, interior), tables.cut(rows, slice(None)))
-        parts.append({name: own_rows(getattr(block, name), interior) for name in ("data", "groupdq", "pixeldq", "zeroframe")})
+        parts.append({name: own_rows(getattr(block, name), interior) for name in ARRAYS})
     joined = {
         name: None if parts[0][name] is None else np.concatenate([part[name] for part in parts], axis=-2)
         for name in parts[0]
@@ -100,7 +102,7 @@ def block_of(ramp, rows, interior):
     """Rows of a ramp of NumPy arrays, copied."""
     arrays = {
         name: None if getattr(ramp, name) is None else getattr(ramp, name)[..., rows, :].copy()
-        for name in ("data", "groupdq", "pixeldq", "zeroframe")
+        for name in ARRAYS
     }
     return ramp.replace(rows=rows, interior=interior, **arrays)
 

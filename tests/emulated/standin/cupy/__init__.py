@@ -5,6 +5,7 @@ this module's own, counts what crosses between host and device. Where this folde
 ``PYTHONPATH``), ``import cupy`` finds it before a real one.
 """
 
+# ruff: noqa: F401  imported to be found here
 from __future__ import annotations
 
 import numpy as _numpy
@@ -34,11 +35,6 @@ from cupy.cuda.pinned_memory import PinnedMemoryPool as _PinnedMemoryPool
 
 __version__ = _SURFACE["version"]
 __getattr__ = _mirror("cupy", _numpy, globals())
-__all__ = [
-    *("array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "asnumpy", "clear_memo", "cuda"),
-    *("empty", "empty_like", "get_array_module", "get_default_memory_pool", "get_default_pinned_memory_pool"),
-    *("fft", "is_available", "linalg", "memoize", "ndarray", "random", "RawKernel", "RawModule", "traffic", "ufunc"),
-]
 _pinned = _PinnedMemoryPool()
 
 

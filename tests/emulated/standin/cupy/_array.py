@@ -9,6 +9,7 @@ import operator
 from typing import ClassVar
 
 import numpy as np
+
 from cupy._surface import SURFACE, taking
 from cupy._traffic import traffic
 from cupy.cuda.memory import Allocation
@@ -264,7 +265,7 @@ def uninitialised(shape, dtype=float, order="C"):
     shape = (int(shape),) if np.ndim(shape) == 0 else tuple(int(n) for n in shape)
     memory = Allocation(math.prod(shape) * dtype.itemsize)
     array = object.__new__(ndarray)
-    bits = np.full(math.prod(shape) * dtype.itemsize, 1 if dtype == bool else 0xFF, np.uint8)
+    bits = np.full(math.prod(shape) * dtype.itemsize, 1 if dtype.kind == "b" else 0xFF, np.uint8)
     array._host, array._memory = bits.view(dtype).reshape(shape, order="F" if order == "F" else "C"), memory
     return array
 

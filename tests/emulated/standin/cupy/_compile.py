@@ -1,7 +1,7 @@
 """CUDA C++ to a shared library: g++ with ``tests/emulated/cuda``, kept in the temporary folder by what went in.
 
-``GPUJW_EMULATE`` chooses how: ``fast`` (the default), ``asan`` (AddressSanitizer and UBSan) or ``tsan``; for the last two
-the sanitizer must be loaded before Python (``tests/test_sanitizers.py`` does).
+``GPUJW_EMULATE`` chooses how: ``fast`` (the default), ``asan`` (AddressSanitizer and UBSan) or ``tsan``; for the last
+two the sanitizer must be loaded before Python, as ``tests/test_emulated.py`` does.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+
 from cupy._array import adopt, apply, ndarray, uninitialised
 from cupy._traffic import traffic
 from cupy.cuda.device import get_device_id
 from cupy.cuda.stream import get_current_stream
 
 
-def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):  # noqa: PLR0917  CuPy's
+def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocking=False):
     if isinstance(obj, ndarray):
         return apply(np.array, obj, dtype=dtype, copy=copy, order=order, ndmin=ndmin)
     if isinstance(obj, list | tuple) and any(isinstance(part, ndarray) for part in obj):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from cupy._array import apply, ndarray, returned
 from cupy._surface import SURFACE, taking
 from cupy._traffic import traffic
@@ -52,7 +53,7 @@ class ufunc:  # noqa: N801  CuPy's spelling
             raise NotImplementedError(f"`cupy_{self.name}.at` is not supported yet")
         return apply(self._host.at, a, indices, *(() if b is None else (b,)))
 
-    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):  # noqa: PLR0917  CuPy's parameters
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         self._only("reduce", "add", "multiply")
         return apply(self._host.reduce, array, axis, dtype, out, keepdims)
 
@@ -60,7 +61,7 @@ class ufunc:  # noqa: N801  CuPy's spelling
         self._only("accumulate", "add", "multiply")
         return apply(self._host.accumulate, array, axis, dtype, out)
 
-    def reduceat(self, array, indices, axis=0, dtype=None, out=None):  # noqa: PLR0917
+    def reduceat(self, array, indices, axis=0, dtype=None, out=None):
         self._only("reduceat", "add")
         return apply(self._host.reduceat, array, indices, axis, dtype, out)
 
@@ -82,7 +83,7 @@ def function(module, name, entry, host):
         if name in READING or (name == "where" and len(args) + len(kwargs) == 1):
             traffic.read()
         result = apply(host, *args, **kwargs)
-        return returned(np.asarray(result), []) if name in ZERO_D else result
+        return returned(np.asarray(result), []) if name in ZERO_D and not isinstance(result, ndarray) else result
 
     call.__name__ = call.__qualname__ = name
     call.__module__ = module

@@ -10,6 +10,7 @@ import ctypes
 import os
 
 import numpy as np
+
 from cupy import _compile
 from cupy._array import ndarray
 from cupy.cuda.driver import CUDADriverError
@@ -87,9 +88,13 @@ class RawKernel:
     def _check_shape(self, grid, block, shared_mem):
         sizes = zip((*triple(grid), *triple(block)), (*MAX_GRID, *MAX_BLOCK), strict=True)
         if not all(0 < n <= most for n, most in sizes) or np.prod(block) > self.max_threads_per_block:
-            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: invalid argument ({self.name}: grid {grid}, block {block})")
+            raise CUDADriverError(
+                f"CUDA_ERROR_INVALID_VALUE: invalid argument ({self.name}: grid {grid}, block {block})"
+            )
         if shared_mem > self.max_dynamic_shared_size_bytes:
-            raise CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: invalid argument ({self.name}: {shared_mem} bytes shared)")
+            raise CUDADriverError(
+                f"CUDA_ERROR_INVALID_VALUE: invalid argument ({self.name}: {shared_mem} bytes shared)"
+            )
 
     def _host(self, position, arg, word):
         """The NumPy array whose first byte is passed, or whose bytes are for a scalar; None for a null pointer."""
