@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpujw.cpu_fallback._jit import kernel as compiled, prange
+from gpujw.cpu_fallback._jit import kernel as compiled
+from gpujw.cpu_fallback._jit import prange
 
 
 def convolve_inplace(data, kernel, *, bottom=0, top=0, left=0, right=0):

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpujw.cpu_fallback._difference import BAD, JUMP, NAN, count_jumps_inplace, difference_to
 from gpujw.cpu_fallback._jit import helper, kernel, prange
 from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace, sort_sizes_inplace
-from gpujw.dq import DO_NOT_USE, JUMP_DET, SATURATED
-
-BAD = np.uint8(DO_NOT_USE | SATURATED)
-JUMP = np.uint8(JUMP_DET)
-NAN = np.float32(np.nan)
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
@@ -53,7 +49,7 @@ def _flag_outliers(data, groupdq, gain, readnoise, nframes, thresholds, single_p
     for y in prange(ny):
         store = np.empty((nint * (ngroup - 1), nx), np.float32)
         suspect = np.empty(nx, np.uint8)
-        count[y] = _count_jumps(groupdq, y)
+        count[y] = count_jumps_inplace(groupdq, y)
         n = _take_differences(data, groupdq, gain[y], y, not single_pass, store, suspect)
         values = store[:n]
         if single_pass:
@@ -68,25 +64,6 @@ def _flag_outliers(data, groupdq, gain, readnoise, nframes, thresholds, single_p
                 least = values[first, x] if first < last else np.float32(np.inf)
                 greatest = values[last - 1, x] if first < last else np.float32(-np.inf)
                 count[y] += _flag_beyond(data, groupdq, gain[y, x], y, x, least, greatest, single_pass)
-
-
-@helper
-def _count_jumps(groupdq, y):
-    """How many groups of row ``y`` have a jump already; from those that are unusable it is taken away."""
-    nint, ngroup, _, nx = groupdq.shape
-    count = 0
-    for i in range(nint):
-        for g in range(ngroup):
-            flags = groupdq[i, g, y]
-            some = np.uint8(0)
-            for x in range(nx):
-                some = np.uint8(some | flags[x])
-            if some & JUMP:
-                for x in range(nx):
-                    if flags[x] & JUMP:
-                        count += 1
-                        flags[x] = flags[x] & ~JUMP if flags[x] & BAD else flags[x]
-    return count
 
 
 @helper
@@ -196,7 +173,7 @@ def _flag_beyond(data, groupdq, gain, y, x, least, greatest, single_pass):
     count = 0
     for i in range(nint):
         for g in range(1, ngroup):
-            value = _difference_to(data, groupdq, gain, i, g, y, x)
+            value = difference_to(data, groupdq, gain, i, g, y, x)
             if single_pass:
                 value = value if np.isfinite(value) else NAN
             else:
@@ -205,14 +182,6 @@ def _flag_beyond(data, groupdq, gain, y, x, least, greatest, single_pass):
                 groupdq[i, g, y, x] |= JUMP
                 count += 1
     return count
-
-
-@helper
-def _difference_to(data, groupdq, gain, i, g, y, x):
-    """Electrons that group ``g`` has more than the one before it; NaN where either is unusable."""
-    if (groupdq[i, g - 1, y, x] | groupdq[i, g, y, x]) & BAD:
-        return NAN
-    return data[i, g, y, x] * gain - data[i, g - 1, y, x] * gain
 
 
 @kernel
@@ -234,7 +203,7 @@ def _mark_jumps(data, groupdq, gain, readnoise, nframes, low, high, marks):
             for i in range(nint):
                 for g in range(1, ngroup):
                     if groupdq[i, g, y, x] & JUMP:
-                        ratio = abs(_difference_to(data, groupdq, gain[y, x], i, g, y, x) - median) / sigma
+                        ratio = abs(difference_to(data, groupdq, gain[y, x], i, g, y, x) - median) / sigma
                         if low < ratio < high and sigma > 0:
                             marks[i, g, y, x] = JUMP
 
@@ -265,7 +234,7 @@ def _sort_differences(data, groupdq, gain, y, columns, values):
         for g in range(1, ngroup):
             for k in range(columns.size):
                 x = columns[k]
-                values[i * (ngroup - 1) + g - 1, k] = _difference_to(data, groupdq, gain[x], i, g, y, x)
+                values[i * (ngroup - 1) + g - 1, k] = difference_to(data, groupdq, gain[x], i, g, y, x)
     sort_columns_inplace(values)
 
 
@@ -313,7 +282,7 @@ def _flag_tail(data, groupdq, gain, i, y, x, median, electrons, ngroups):
     reach = 0
     for g in range(1, data.shape[1]):
         if groupdq[i, g, y, x] & JUMP:
-            size = _difference_to(data, groupdq, gain, i, g, y, x) - median
+            size = difference_to(data, groupdq, gain, i, g, y, x) - median
             for k in range(2):
                 if size >= electrons[k]:
                     reach = max(reach, g + ngroups[k])

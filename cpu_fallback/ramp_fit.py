@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from gpujw.cpu_fallback._jit import helper, kernel, prange
-from gpujw.cpu_fallback._stats import middle, sort_columns_inplace
+from gpujw.cpu_fallback._stats import sort_columns_inplace
 from gpujw.dq import CHARGELOSS, DO_NOT_USE, JUMP_DET, NO_GAIN_VALUE, PERSISTENCE, SATURATED
 
 INVALID = DO_NOT_USE | SATURATED
 NOT_PERSISTENCE = 0xFF ^ PERSISTENCE
 LARGE_VARIANCE = 1e6  # variances from here on mean that nothing was measured; they are written as 0
 CACHE = 24576  # bytes for the groups of a chunk of pixels
-LONE = 1  # the role of a first group that is all there is
 
 
 def usable_groups(groupdq, *, suppress_one_group):
@@ -43,15 +42,15 @@ def fit_slopes(
     Robberto 2008, JWST-STScI-0001490.
     """
     nint, _, ny, nx = data.shape
-    shape = (rows[1] - rows[0], nx)
-    rate, rate_dq = np.empty((4, *shape), np.float32), np.empty(shape, np.uint32)
-    ints, ints_dq = np.empty((4, nint, *shape), np.float32), np.empty((nint, *shape), np.uint32)
+    nrow = rows[1] - rows[0]
+    # The exposure comes after the last of its integrations.
+    planes, flags = np.empty((4, nint + 1, nrow, nx), np.float32), np.empty((nint + 1, nrow, nx), np.uint32)
     zeroframe = np.zeros((0, 0, 0), np.float32) if zeroframe is None else zeroframe
     dark_rate = np.zeros((ny, nx), np.float32) if dark_rate is None else dark_rate
-    ramps = (data, groupdq, zeroframe)
     how = (rows[0], *groups, bool(suppress_one_group))
-    _fit(ramps, pixeldq, (gain, read_noise, dark_rate), coeffs, how, times, rate, rate_dq, ints, ints_dq)
-    return (rate[0], rate[1], rate_dq, rate[2], rate[3]), (ints[0], ints[1], ints_dq, ints[2], ints[3])
+    _fit((data, groupdq, zeroframe), pixeldq, (gain, read_noise, dark_rate), coeffs, how, times, planes, flags)
+    slope, err, var_photon, var_read = planes
+    return tuple((slope[part], err[part], flags[part], var_photon[part], var_read[part]) for part in (nint, slice(nint)))
 
 
 @helper
@@ -75,92 +74,87 @@ def _is_alone(groupdq, i, y, x):
 
 
 @kernel
-def _fit(ramps, pixeldq, pixels, coeffs, how, times, rate, rate_dq, ints, ints_dq):
-    for row in prange(rate_dq.shape[0]):
-        _fit_row(ramps, pixeldq, pixels, coeffs, how, times, rate, rate_dq, ints, ints_dq, np.int64(row))
+def _fit(ramps, pixeldq, pixels, coeffs, how, times, planes, dq):
+    for row in prange(dq.shape[1]):
+        _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, np.int64(row))
 
 
 @helper
-def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, rate, rate_dq, ints, ints_dq, row):
+def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
     """Chunks of a row: medians of all integrations first, for the variances; then the slopes."""
     nint, _, _, nx = ramps[0].shape
     n, y = how[2] - how[1], how[0] + row
     width = min(max(CACHE // (9 * n) // 16 * 16, 64), 512)
-    f, q, steps = np.empty((n, width), np.float32), np.empty((n, width), np.uint8), np.empty((n - 1, width), np.float32)
-    signal, sums, total = np.empty(width), np.empty((4, width)), np.empty((4, width))
-    odd, role, time = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width)
-    base, flags, seen = np.empty(width, np.uint32), np.empty(width, np.uint32), np.empty(width, np.uint32)
-    g, r = np.empty(width), np.empty(width)
+    f, q, steps = np.empty((n, width), np.float32), np.empty((n, width), np.uint8), np.empty((n, width), np.float32)
+    signal, time, gain, noise = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
+    sums, total = np.empty((4, width)), np.empty((4, width))
+    odd, lone, base = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint32)
+    flags, seen = np.empty(width, np.uint32), np.empty(width, np.uint32)
     for x0 in range(0, nx, width):
         w = min(width, nx - x0)
         for x in range(w):
-            signal[x] = 0
-            seen[x] = DO_NOT_USE
-            g[x], r[x] = pixels[0][y, x0 + x], pixels[1][y, x0 + x]
-            base[x] = pixeldq[y, x0 + x] | np.uint32(0 if g[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
-            for k in range(4):
-                total[k, x] = 0
-        s, e = 0, 0
-        for i in range(nint):
-            s, e = _load(ramps, i, y, x0, w, how, times, f, q, odd, role, time, flags)
-            _add_median(f, q, w, s, e, times, odd, role, time, steps, signal)
-        for x in range(w):
-            signal[x] = (signal[x] / nint if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
-        for i in range(nint):
-            if nint > 1:
-                s, e = _load(ramps, i, y, x0, w, how, times, f, q, odd, role, time, flags)
-            _sum_plain(f, w, s, e, coeffs, times, g, r, signal, sums)
-            for x in range(w):
-                if odd[x]:
-                    _sum_odd(f, q, x, times, time[x], coeffs, g[x], r[x], signal[x], flags[x], sums)
-            _add_integration(x0, w, sums, base, flags, total, seen, ints, ints_dq, i, row)
-        _write_exposure(x0, w, total, base, seen, rate, rate_dq, row)
+            signal[x], seen[x] = 0, DO_NOT_USE
+            gain[x], noise[x] = pixels[0][y, x0 + x], pixels[1][y, x0 + x]
+            base[x] = pixeldq[y, x0 + x] | np.uint32(0 if gain[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
+            total[0, x], total[1, x], total[2, x], total[3, x] = 0, 0, 0, 0
+        for load in range(2 * nint - (nint == 1)):
+            i = load % nint
+            s, e = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
+            if load < nint:
+                _add_median(f, q, w, s, e, times, odd, lone, time, steps, signal)
+            if load == nint - 1:
+                for x in range(w):
+                    signal[x] = (signal[x] / nint if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
+            if load >= nint or nint == 1:
+                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
+                for x in range(w):
+                    if odd[x]:
+                        _sum_odd(f, q, x, times[0], time[x], coeffs, gain[x], noise[x], signal[x], flags[x], sums)
+                _write(planes, dq, i, row, x0, w, sums, base, flags)
+                for x in range(w):
+                    keep = np.uint32(0xFF) if flags[x] & DO_NOT_USE else np.uint32(0xFF ^ DO_NOT_USE)
+                    seen[x] = (seen[x] | (flags[x] & np.uint32(0xFF ^ DO_NOT_USE))) & keep
+                    for k in range(4):
+                        total[k, x] += sums[k, x]
+        _write(planes, dq, nint, row, x0, w, total, base, seen)
         for x in range(w):
             if seen[x] & CHARGELOSS:
-                _restore_chargeloss(ramps, y, x0 + x, how, times, g[x], r[x], f, q, time, flags, rate, ints, row)
+                _restore_chargeloss(ramps, y, x0 + x, how, times, coeffs, gain[x], noise[x], f, q, lone, time, sums, planes, row)
 
 
 @helper
-def _load(ramps, i, y, x0, w, how, times, f, q, odd, role, time, flags):
+def _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags):
     """Copy a chunk's groups; ``odd[w]``: pixels with other flags than most, or NaN; the groups ``s`` to ``e`` most use."""
     data, groupdq, _ = ramps
     n, g0 = len(f), how[1]
+    unused = np.zeros(n, np.int64)
     for k in range(n):
         for x in range(w):
             f[k, x] = data[i, g0 + k, y, x0 + x]
             q[k, x] = groupdq[i, g0 + k, y, x0 + x]
+            unused[k] += q[k, x] == DO_NOT_USE
     s, e = 0, n
-    while s < n - 2 and _most_unused(q, s, w):
+    while s < n - 2 and 2 * unused[s] > w:
         s += 1
-    while e > s + 2 and _most_unused(q, e - 1, w):
+    while e > s + 2 and 2 * unused[e - 1] > w:
         e -= 1
     for x in range(w):
-        odd[x] = e - s < 2
-        flags[x] = 0
+        odd[x], flags[x] = e - s < 2, 0
     for k in range(n):
-        used = s <= k < e
-        expected = np.uint8(0) if used else np.uint8(DO_NOT_USE)
+        expected, used = np.uint8(0 if s <= k < e else DO_NOT_USE), s <= k < e
         for x in range(w):
             odd[x] |= (q[k, x] ^ expected) | (used & (f[k, x] != f[k, x]))
     for x in range(w):
         if odd[x]:
-            flags[x] = _prepare(ramps, i, y, x0 + x, how, times, f, q, x, role, time)
+            flags[x] = _prepare(ramps, i, y, x0 + x, how, times, f, q, x, lone, time)
     return s, e
 
 
 @helper
-def _most_unused(q, k, w):
-    unused = 0
-    for x in range(w):
-        unused += q[k, x] == DO_NOT_USE
-    return 2 * unused > w
-
-
-@helper
-def _prepare(ramps, i, y, x0, how, times, f, q, x, role, time):
+def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
     """Suppress a ramp of one group, or time it, or replace one of none by the zero frame; the integration's flags."""
     _, groupdq, zeroframe = ramps
-    n = len(f)
+    n = len(q)
     if how[1] > 0:  # a jump from a group that is not used is none
         q[0, x] &= 0xFF ^ JUMP_DET
     seen, good, saturated = 0, 0, 0
@@ -168,15 +162,15 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, role, time):
         seen |= q[k, x]
         good += q[k, x] == 0
         saturated += (q[k, x] & SATURATED) != 0
-    role[x], time[x] = 0, times[0]
+    lone[x], time[x] = 0, times[0]
     if how[3]:
         if _is_alone(groupdq, i, y, x0):
             for k in range(n):
                 q[k, x] |= DO_NOT_USE
     elif good == 1 and q[0, x] == 0:
-        role[x], time[x] = LONE, times[1]
+        lone[x], time[x] = 1, times[1]
     elif good == 0 and zeroframe.size and zeroframe[i, y, x0] != 0:
-        role[x], time[x] = LONE, times[2]
+        lone[x], time[x] = 1, times[2]
         f[0, x], q[0, x] = zeroframe[i, y, x0], 0
         saturated -= saturated == n
     invalid = 0
@@ -188,22 +182,19 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, role, time):
 
 
 @helper
-def _add_median(f, q, w, s, e, times, odd, role, time, steps, signal):
+def _add_median(f, q, w, s, e, times, odd, lone, time, steps, signal):
     """Add to ``signal[w]`` the median rate of an integration: of its first differences between groups in use."""
     n = len(f)
-    if n == 1:
-        for x in range(w):
-            signal[x] += np.nan if q[0, x] & SATURATED else f[0, x] / times[1]
-        return
-    for k in range(n - 1):
+    for k in range(n):
         used = s <= k < e - 1
         for x in range(w):
-            steps[k, x] = f[k + 1, x] - f[k, x] if used else np.float32(np.nan)
+            steps[k, x] = f[min(k + 1, n - 1), x] - f[k, x] if used else np.float32(np.nan)
     for x in range(w):
         if odd[x]:
             for k in range(n - 1):
                 unused = (q[k, x] & INVALID) | (q[k + 1, x] & (INVALID | JUMP_DET))
-                steps[k, x] = np.float32(np.nan) if unused else f[k + 1, x] - f[k, x]
+                step = f[k + 1, x] - f[k, x]
+                steps[k, x] = np.float32(np.nan) if unused or np.isnan(step) else step
     sort_columns_inplace(steps)
     for x in range(w):
         count = e - s - 1
@@ -211,20 +202,24 @@ def _add_median(f, q, w, s, e, times, odd, role, time, steps, signal):
             count = 0
             while count < n - 1 and not np.isnan(steps[count, x]):
                 count += 1
-        rate = middle(steps, x, 0, count) / times[0]
-        if odd[x] and role[x] == LONE:
+        rate = 0.0
+        if n == 1:
+            rate = np.nan if q[0, x] & SATURATED else f[0, x] / times[1]
+        elif odd[x] and lone[x]:
             rate = f[0, x] / time[x]
-        elif count == 0:
-            rate = 0.0 if q[0, x] & INVALID else f[0, x] / times[0]
-        signal[x] += 0.0 if np.isnan(rate) else rate
+        elif count > 0:
+            rate = 0.5 * (np.float64(steps[(count - 1) // 2, x]) + np.float64(steps[count // 2, x])) / times[0]
+        elif not q[0, x] & INVALID:
+            rate = f[0, x] / times[0]
+        signal[x] += 0.0 if np.isnan(rate) and n > 1 else rate
 
 
 @helper
-def _sum_plain(f, w, s, e, coeffs, times, g, r, signal, sums):
+def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, sums):
     """Sums of 1 / variance by read noise, by photons, by both, and of slope / variance: of one segment for all pixels."""
     n = e - s
     for x in range(w):
-        sums[2, x] = _snr(f[s, x], f[e - 1, x], g[x], r[x])
+        sums[2, x] = _snr(np.float64(f[s, x]), np.float64(f[e - 1, x]), gain[x], noise[x])
         sums[3, x] = 0
     for k in range(n // 2):
         c0, c1, c2 = coeffs[n, 0, k], coeffs[n, 1, k], coeffs[n, 2, k]
@@ -235,161 +230,107 @@ def _sum_plain(f, w, s, e, coeffs, times, g, r, signal, sums):
             high = c3 if snr < 50 else c4 if snr < 100 else c5
             sums[3, x] += (low if snr < 20 else high) * (np.float64(f[e - 1 - k, x]) - np.float64(f[s + k, x]))
     for x in range(w):
-        sums[0, x], sums[1, x], sums[2, x] = _weights(n, times[0], g[x], r[x], signal[x])
-        sums[3, x] = sums[3, x] / times[0] * sums[0, x]
+        sums[0, x], sums[1, x], sums[2, x] = _weights(n, time, gain[x], noise[x], signal[x])
+        sums[3, x] = sums[3, x] / time * sums[0, x]
 
 
 @helper
-def _snr(first, last, gain, read_noise):
+def _snr(first, last, gain, noise):
     """Signal to noise of a segment, from its ends."""
-    rise = (np.float64(last) - np.float64(first)) * gain
-    variance = read_noise * read_noise + rise
+    rise = (last - first) * gain
+    variance = noise * noise + rise
     snr = rise / np.sqrt(variance)
     return 0.0 if variance <= 0 or snr < 0 else snr
 
 
 @helper
-def _weights(n, time, gain, read_noise, signal):
+def _weights(n, time, gain, noise, signal):
     """1 / variance of the slope of ``n`` groups by read noise, by photons (0: none), by both; a group alone is as two."""
-    r = read_noise / time
+    noise = noise / time
     n = max(n, 2)
-    var_read = 12 * r * r / (np.float64(n * n * n - n) * gain * gain)
+    var_read = 12 * noise * noise / (np.float64(n * n * n - n) * gain * gain)
     var_photon = signal / (time * gain * (n - 1))
     return 1 / var_read, 1 / var_photon if var_photon > 0 else 0.0, 1 / (var_read + var_photon)
 
 
 @helper
-def _next_segment(q, x, g):
-    """The next segment from group ``g`` on, ``(start, end)``: a run of good groups; start -1 where there is none.
+def _sum_odd(f, q, x, time, time_alone, coeffs, gain, noise, signal, flags, sums):
+    """The sums of :func:`_sum_plain` for a ramp with flags, over its segments: runs of good groups.
 
-    It begins with the group before it where that is flagged as a jump and nothing else: the jump lies before it.
+    A run begins with the group before it where that is flagged as a jump and nothing else: the jump lies before it.
+    Runs of one group count only where there is no other, and then the first alone.
     """
-    start, before = -1, 0
-    while g < len(q):
-        flags = q[g, x] & NOT_PERSISTENCE
-        if flags == 0:
-            if start < 0:
-                start = g - 1 if before == JUMP_DET else g
-        elif start >= 0:
-            break
-        before = flags
-        g += 1
-    return start, g
+    sums[0, x], sums[1, x], sums[2, x], sums[3, x] = 0, 0, 0, 0
+    n, start, before, alone, fitted = len(q), np.int64(-1), 0, np.int64(-1), (flags & DO_NOT_USE) != 0
+    for g in range(n + 1):
+        flag = q[g, x] & NOT_PERSISTENCE if g < n else DO_NOT_USE
+        if flag == 0 and start < 0:
+            start = g - 1 if before == JUMP_DET else g
+        if flag != 0 and start >= 0 and g - start > 1 and not flags & DO_NOT_USE:
+            _add_segment(f, x, start, g - start, time, coeffs, gain, noise, signal, sums)
+            fitted = True
+        if flag != 0 and start >= 0:
+            alone = start if g - start == 1 and alone < 0 else alone
+            start = -1
+        before = flag
+    if alone >= 0 and not fitted:
+        _add_segment(f, x, alone, np.int64(1), time_alone, coeffs, gain, noise, signal, sums)
 
 
 @helper
-def _sum_odd(f, q, x, times, time, coeffs, gain, read_noise, signal, flags, sums):
-    """The sums of :func:`_sum_plain` for a ramp with flags: over all segments of two groups or more, or the first of one."""
-    for k in range(4):
-        sums[k, x] = 0
-    single, fitted, start, g = -1, False, 0, 0
-    while not flags & DO_NOT_USE:
-        start, g = _next_segment(q, x, g)
-        n = g - start
-        if start < 0:
-            if fitted or single < 0:
-                break
-            start, n, g = single, 1, len(q)
-        elif n == 1:
-            single = start if single < 0 else single
-            continue
-        fitted = True
-        t = time if n == 1 else times[0]
-        read, photon, both = _weights(n, t, gain, read_noise, signal)
-        sums[0, x] += read
-        sums[1, x] += photon
-        sums[2, x] += both
-        sums[3, x] += _slope(f, x, start, n, gain, read_noise, coeffs) / t * read
-
-
-@helper
-def _slope(f, x, start, n, gain, read_noise, coeffs):
-    """Slope of ``n`` groups from ``start`` on, DN a group; of one, its counts. NaN counts as 0 among three or more."""
+def _add_segment(f, x, start, n, time, coeffs, gain, noise, signal, sums):
+    """Add the segment of ``n`` groups from ``start`` on. Among three or more, NaN counts as 0."""
     first, last = np.float64(f[start, x]), np.float64(f[start + n - 1, x])
-    if n < 3:
-        return first if n == 1 else last - first
-    snr = _snr(first, last, gain, read_noise)
-    power = 5 - ((snr < 5) + (snr < 10) + (snr < 20) + (snr < 50) + (snr < 100))
-    slope = 0.0
-    for k in range(n // 2):
-        low, high = np.float64(f[start + k, x]), np.float64(f[start + n - 1 - k, x])
-        slope += coeffs[n, power, k] * ((0.0 if np.isnan(high) else high) - (0.0 if np.isnan(low) else low))
-    return slope
+    slope = first if n == 1 else last - first
+    if n > 2:
+        snr = _snr(first, last, gain, noise)
+        power = 5 - ((snr < 5) + (snr < 10) + (snr < 20) + (snr < 50) + (snr < 100))
+        slope = 0.0
+        for k in range(n // 2):
+            low, high = np.float64(f[start + k, x]), np.float64(f[start + n - 1 - k, x])
+            slope += coeffs[n, power, k] * ((0.0 if np.isnan(high) else high) - (0.0 if np.isnan(low) else low))
+    read, photon, both = _weights(n, time, gain, noise, signal)
+    sums[0, x] += read
+    sums[1, x] += photon
+    sums[2, x] += both
+    sums[3, x] += slope / time * read
 
 
 @helper
-def _variance(total):
-    """Variance from the sum of its inverses, 0 where there is next to nothing in the sum."""
-    variance = 1 / total
-    return 0.0 if variance >= LARGE_VARIANCE else variance
-
-
-@helper
-def _add_integration(x0, w, sums, base, flags, total, seen, ints, ints_dq, i, row):
-    """Write the planes of one integration, and add it to the exposure; DO_NOT_USE stays in ``seen`` where all have it."""
+def _write(planes, dq, i, row, x0, w, sums, base, flags):
+    """Slopes and errors of one integration, or of the exposure after the last."""
+    exposure = i == dq.shape[0] - 1
     for x in range(w):
         invalid = ((base[x] & INVALID) | (flags[x] & DO_NOT_USE)) != 0
-        read, both = _variance(sums[0, x]), 1 / sums[2, x]
-        ints[0, i, row, x0 + x] = np.nan if invalid else sums[3, x] * read
-        ints[1, i, row, x0 + x] = 0.0 if invalid or both > LARGE_VARIANCE else np.sqrt(both)
-        ints[2, i, row, x0 + x] = 0.0 if invalid else _variance(sums[1, x])
-        ints[3, i, row, x0 + x] = 0.0 if invalid else read
-        ints_dq[i, row, x0 + x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))
-        seen[x] = ((seen[x] | flags[x]) & np.uint32(0xFF ^ DO_NOT_USE)) | (seen[x] & flags[x] & np.uint32(DO_NOT_USE))
-        for k in range(4):
-            total[k, x] += sums[k, x]
+        read, photon, both = 1 / sums[0, x], 1 / sums[1, x], 1 / sums[2, x]
+        read = 0.0 if read >= LARGE_VARIANCE else read
+        photon = 0.0 if photon >= LARGE_VARIANCE else photon
+        both = read + photon if exposure else (0.0 if both > LARGE_VARIANCE else both)
+        planes[0, i, row, x0 + x] = np.nan if invalid else sums[3, x] * read
+        planes[1, i, row, x0 + x] = 0.0 if invalid else np.sqrt(both)
+        planes[2, i, row, x0 + x] = 0.0 if invalid else photon
+        planes[3, i, row, x0 + x] = 0.0 if invalid else read
+        dq[i, row, x0 + x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))
 
 
 @helper
-def _write_exposure(x0, w, total, base, seen, rate, rate_dq, row):
-    for x in range(w):
-        invalid = ((base[x] & INVALID) | (seen[x] & DO_NOT_USE)) != 0
-        read, photon = _variance(total[0, x]), _variance(total[1, x])
-        rate[0, row, x0 + x] = np.nan if invalid else total[3, x] * read
-        rate[1, row, x0 + x] = 0.0 if invalid else np.sqrt(photon + read)
-        rate[2, row, x0 + x] = 0.0 if invalid else photon
-        rate[3, row, x0 + x] = 0.0 if invalid else read
-        rate_dq[row, x0 + x] = base[x] | (seen[x] & np.uint32(0xFF ^ CHARGELOSS))
-
-
-@helper
-def _restore_chargeloss(ramps, y, x, how, times, gain, read_noise, f, q, time, flags, rate, ints, row):
+def _restore_chargeloss(ramps, y, x, how, times, coeffs, gain, noise, f, q, lone, time, sums, planes, row):
     """Variances by read noise as if no group had been flagged for charge loss: the groups were read all the same."""
-    _, groupdq, _ = ramps
-    total = 0.0
-    for i in range(ints.shape[1]):
-        lost = False
+    groupdq, nint, total = ramps[1], planes.shape[1] - 1, 0.0
+    for i in range(nint):
+        lost, var_read = False, np.float64(planes[3, i, row, x])
         for k in range(len(q)):
             q[k, 0] = groupdq[i, how[1] + k, y, x]
             lost |= (q[k, 0] & CHARGELOSS) != 0
-        var_read = np.float64(ints[3, i, row, x])
         inverse = 1 / var_read if var_read > 0 else 0.0
         if lost:
-            _prepare(ramps, i, y, x, how, times, f, q, 0, flags, time)
+            _prepare(ramps, i, y, x, how, times, f, q, np.int64(0), lone, time)
             for k in range(len(q)):
                 flag = groupdq[i, how[1] + k, y, x]
                 q[k, 0] = flag ^ (CHARGELOSS | DO_NOT_USE) if flag & CHARGELOSS else flag
-            inverse = _read_weight(q, time[0], times, gain, read_noise)
-            ints[3, i, row, x] = _variance(inverse)
+            _sum_odd(f, q, np.int64(0), times[0], time[0], coeffs, gain, noise, 0.0, np.uint32(0), sums)
+            inverse = sums[0, 0] if gain > 0 and sums[0, 0] < np.inf else 0.0
+            planes[3, i, row, x] = 0.0 if inverse * LARGE_VARIANCE <= 1 else 1 / inverse
         total += inverse
     if total > 0:
-        rate[3, row, x] = _variance(total)
-
-
-@helper
-def _read_weight(q, time, times, gain, read_noise):
-    """Sum of 1 / variance by read noise over the segments of column 0 of ``q``."""
-    total, alone, fitted, start, g = 0.0, 0.0, False, 0, 0
-    while start >= 0:
-        start, g = _next_segment(q, 0, g)
-        n = g - start
-        if start < 0:
-            break
-        weight = _weights(n, time if n == 1 else times[0], gain, read_noise, 0.0)[0]
-        weight = weight if weight < np.inf and (gain > 0 or n < 3) else 0.0
-        if n > 1:
-            total += weight
-            fitted = True
-        elif alone == 0:
-            alone = weight
-    return total if fitted else alone
+        planes[3, nint, row, x] = 0.0 if total * LARGE_VARIANCE <= 1 else 1 / total

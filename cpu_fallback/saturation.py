@@ -37,7 +37,7 @@ def flag_saturation_inplace(data, groupdq, threshold, dq, bias, *, grow, nframes
 
 @kernel
 def _find_first(data, groupdq, threshold, first):
-    """``first``: a pixel's first group at or above the threshold, ngroup where none is; flags those at or below zero."""
+    """``first``: a pixel's first saturated group, ngroup where none is; flags groups at or below zero."""
     nint, ngroup, ny, nx = data.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny
@@ -99,7 +99,7 @@ def _flag_saturated(groupdq, first, nearest, grow):
 
 @kernel
 def _check(data, groupdq, threshold, dq, bias, nearest, hits, partial, nframes):
-    """List, as ``g * nx + x``, groups before the first flagged that were saturated in part; flag second groups that leapt."""
+    """List groups saturated in part, as ``g * nx + x``; flag second groups that leapt, where the first did not tell."""
     nint, ngroup, ny, nx = data.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny

@@ -9,6 +9,7 @@ from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplac
 from gpujw.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 
 BAD = DO_NOT_USE | SATURATED | JUMP_DET
+USELESS = JUMP_DET | DO_NOT_USE  # flags 1 to this are those of a useless group, and no others
 PART = 128  # columns that are sorted together
 BAND = 64  # rows that one thread smooths together
 CHUNK = 64  # columns that are passed over together where none is marked
@@ -30,7 +31,7 @@ def noise(data, groupdq, gain, readnoise, *, nframes):
 @kernel
 def _noise(data, groupdq, gain, readnoise, nframes, median, sigma):
     for y in prange(data.shape[2]):
-        _noise_row(data, groupdq, gain[y], readnoise[y], nframes, y, median[0, y], sigma[0, y])
+        _noise_row(data, groupdq, gain[y], readnoise[y], nframes, np.int64(y), median[0, y], sigma[0, y])
 
 
 @helper
@@ -54,7 +55,7 @@ def _subtract(data, groupdq, gain, i, g, y, x0, out):
     e, e0, q, q0 = data[i, g, y, x0:], data[i, g - 1, y, x0:], groupdq[i, g, y, x0:], groupdq[i, g - 1, y, x0:]
     scale = gain[x0:]
     for x in range(min(out.size, e.size)):
-        counts = ((q[x] == 0) | (q[x] > 5)) & ((q0[x] == 0) | (q0[x] > 5))
+        counts = ((q[x] == 0) | (q[x] > USELESS)) & ((q0[x] == 0) | (q0[x] > USELESS))
         out[x] = e[x] * scale[x] - e0[x] * scale[x] if counts else np.float32(np.nan)
 
 
@@ -73,7 +74,7 @@ def clipped_noise(data, groupdq, gain):
 def _clipped_noise(data, groupdq, gain, median, sigma):
     for y in prange(data.shape[2]):
         for d in range(median.shape[0]):
-            _clipped_row(data, groupdq, gain[y], d, y, median[d, y], sigma[d, y])
+            _clipped_row(data, groupdq, gain[y], d, np.int64(y), median[d, y], sigma[d, y])
 
 
 @helper
@@ -156,11 +157,15 @@ def _find_band(data, groupdq, pixeldq, gain, median, sigma, inside, threshold, s
     ndifference, ny, nx = found.shape
     radius = inside.shape[0] - 1
     depth = 2 * radius + 1
-    ratio, valid = np.empty((2, nx + 2 * radius), np.float32)
+    # Arrays one by one: those that numba unpacks from one are not known to be contiguous.
+    ratio = np.empty(nx + 2 * radius, np.float32)
+    valid = np.empty(nx + 2 * radius, np.float32)
     # Of the last `depth` rows: whether pixels count, and what they add to the sums of rows at a distance of dy.
     good = np.empty((depth, nx), np.float32)
-    sums, counts = np.empty((2, depth, radius + 1, nx), np.float32)
-    total, count = np.empty((2, nx), np.float32)
+    sums = np.empty((depth, radius + 1, nx), np.float32)
+    counts = np.empty((depth, radius + 1, nx), np.float32)
+    total = np.empty(nx, np.float32)
+    count = np.empty(nx, np.float32)
     for d in range(ndifference):
         m = min(d, median.shape[0] - 1)
         _fill(ratio, np.float32(0))
@@ -200,7 +205,7 @@ def _weigh(e0, e, flags, gain, median, sigma, ratio, valid):
     q0, q, p = flags
     for x in range(e.size):
         value = abs(e[x] * gain[x] - e0[x] * gain[x] - median[x]) / sigma[x]
-        useful = (q0[x] == 0) | (q0[x] > 5)
+        useful = (q0[x] == 0) | (q0[x] > USELESS)
         usable = ((q[x] | p[x]) & BAD == 0) & (p[x] != REFERENCE_PIXEL)
         counts = useful & usable & (value < np.float32(np.inf))
         ratio[x] = value if counts else np.float32(0)

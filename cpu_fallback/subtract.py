@@ -8,8 +8,8 @@ from gpujw.cpu_fallback._jit import kernel, prange
 def subtract_frames_inplace(data, frames, *, hold=False):
     """Subtract reference frames from ramps: frame g from group g.
 
-    ``data[nint, ngroup, ny, nx]`` DN, ``frames[ny, nset, nframe, nx]`` DN. Integration i takes set i, those past the last
-    set take the last. Groups past the last frame take none or, with ``hold``, the last frame.
+    ``data[nint, ngroup, ny, nx]`` DN, ``frames[ny, nset, nframe, nx]`` DN. Integration i takes set i, those past the
+    last set take the last. Groups past the last frame take none or, with ``hold``, the last frame.
     """
     _subtract_frames(data, frames, hold)
 

@@ -47,7 +47,7 @@ def primary_header(source: Source, path: Path, model: str, cards: Mapping[str, A
         "CAL_VER": f"gpujw {gpujw.__version__}",
         "CAL_VCS": "RELEASE",
     }
-    kept = [card for card in source.hdus[0].header.cards if not _STRUCTURE.fullmatch(card.keyword)]
+    kept = [card for card in source.hdus[0].header.copy().cards if not _STRUCTURE.fullmatch(card.keyword)]
     header = Header([("SIMPLE", True, "conforms to FITS standard"), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])
     header.extend(kept, strip=False, end=True)
     for keyword, value in {**own, **cards}.items():

@@ -8,9 +8,12 @@ a stand-in for CuPy (``tests/emulated``); ``pytest --device 0`` runs them on tha
         be.kernel("linearity").linearize_inplace(data, put(groupdq), put(coeffs))
         np.testing.assert_allclose(get(data), expected)  # back in NumPy, a copy
 
-``device`` is the option's text; ``be`` a ``gpujw.backend.Backend`` (``be.xp``, ``be.kernel(stem)``).
-``with stays_on_device(reads=1):`` fails, on the emulated device, when its body moves arrays between host and device or
-reads more than that many scalars back (``bool(x)``, ``x[mask]``); elsewhere it does nothing.
+``device`` is the option's text; ``be`` a ``gpujw.backend.Backend`` (``be.xp``, ``be.kernel(stem)``). All fixtures are
+of the session, so Hypothesis takes them too. ``with stays_on_device(reads=1):`` fails, on the emulated device, when its
+body moves arrays between host and device or reads more than that many scalars back (``bool(x)``, ``x[mask]``,
+``x[mask] = 0``); elsewhere it does nothing. Away from ``--device cpu`` only tests that use these fixtures run.
+
+The program as a whole runs there too: ``PYTHONPATH=tests/emulated/standin gpujw detector1 --device 0 ...``.
 """
 
 from __future__ import annotations
@@ -21,6 +24,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The first call of a kernel compiles it, here or in numba: no test has a deadline for it.
+settings.register_profile("gpujw", deadline=None)
+settings.load_profile("gpujw")
 
 STANDIN = Path(__file__).parent / "emulated" / "standin"
 
@@ -35,6 +43,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "emulated: runs the CUDA sources on the CPU, in processes of their own; slow")
+    config.addinivalue_line("markers", "timeout(seconds): of pytest-timeout, where it is installed")
     device = config.getoption("device")
     if device == "emulated":
         shadow_cupy()
@@ -79,26 +88,26 @@ def device(request):
     return request.config.getoption("device")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def be(device):
     from gpujw import backend
 
     return backend.open("0" if device == "emulated" else device)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def put(be):
     if be.name == "cpu":
         return lambda array: np.array(array, order="C")
     return lambda array: be.xp.asarray(np.array(array, order="C"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def get(be):
     return np.array if be.name == "cpu" else be.xp.asnumpy
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stays_on_device(device):
     @contextmanager
     def check(*, reads=0):

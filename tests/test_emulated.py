@@ -94,6 +94,7 @@ def selection(mode):
 
 
 @pytest.mark.emulated
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", ["fast", "asan", "tsan"])
 def test_kernels_on_the_cpu(mode):
     options = ["-v", "-s", "--device", "emulated", "-m", "not parity and not faults", "-p", "no:cacheprovider"]
@@ -106,6 +107,7 @@ BUGS = [
     ("asan", "past_shared", (1, 96, 64, 0), "index 95 out of bounds for type 'float [64]'"),
     ("asan", "before_dynamic", (1, 64, 64, 256), "AddressSanitizer: heap-buffer-overflow"),
     ("asan", "overflow", (1, 1, 1 << 20, 0), "runtime error: signed integer overflow"),
+    ("asan", "nan_to_integer", (1, 1, 0, 0), "runtime error: -nan is outside the range of representable values"),
     ("asan", "misaligned", (1, 1, 0, 0), "runtime error: load of misaligned address"),
     ("tsan", "race_in_shared", (1, 64, 64, 0), "ThreadSanitizer: data race"),
     ("tsan", "race_in_global", (2, 64, 63, 0), "ThreadSanitizer: data race"),
@@ -115,7 +117,7 @@ import sys, cupy, numpy
 from pathlib import Path
 name, grid, block, n, shared = sys.argv[1], *map(int, sys.argv[2:])
 code = '#line 1 "bugs.cu"\\n' + Path("tests/emulated/bugs.cu").read_text()
-kernel = cupy.RawModule(code=code, options=("-Ikernels", "-std=c++17")).get_function(name)
+kernel = cupy.RawModule(code=code, options=("-Ikernels", "-std=c++17", "--fmad=false")).get_function(name)
 whole = cupy.zeros(200, "f4")
 kernel((grid,), (block,), (whole[:63], numpy.int32(n)), shared_mem=shared)
 print("nothing found")

@@ -69,9 +69,9 @@ def accept_inplace(groupdq, marks, data, gain, *, limit):
     pixel that would have no mean, or has none, is left as it is.
     """
     electrons = data * gain
-    before = _mean_difference(np.where(groupdq & BAD, np.float32(np.nan), electrons))
-    after = _mean_difference(np.where((groupdq | marks) & BAD, np.float32(np.nan), electrons))
     with np.errstate(invalid="ignore"):
+        before = _mean_difference(np.where(groupdq & BAD, np.float32(np.nan), electrons))
+        after = _mean_difference(np.where((groupdq | marks) & BAD, np.float32(np.nan), electrons))
         accepted = np.abs(before - after) <= np.float32(limit)
     groupdq |= np.where(accepted[:, np.newaxis], marks, np.uint8(0))
 
@@ -121,7 +121,7 @@ def _mean_difference(electrons):
     total, count = np.zeros((2, *electrons[:, 0].shape), np.float32)
     for g in range(1, electrons.shape[1]):
         difference = electrons[:, g] - electrons[:, g - 1]
-        total += np.nan_to_num(difference, nan=0.0, posinf=np.inf, neginf=-np.inf)
-        count += ~np.isnan(difference)
-    with np.errstate(invalid="ignore"):
-        return total / count
+        known = ~np.isnan(difference)
+        total = np.where(known, total + difference, total)
+        count += known
+    return total / count

@@ -36,17 +36,17 @@ class Readout:
             self.rows = rows + _pink(random, (*groups, mode.noutputs, slow.size)) * np.float32(mode.row_noise * OWN_NOISE)
 
     def offset(self, integration: int, group: int, rows: slice) -> np.ndarray:
-        """[rows, nx] offsets of one group, float32."""
+        """Offsets of one group, float32, that broadcast to [rows, nx]."""
         here = self.offsets[integration, group]
         if self.mode.detector.miri:
             return here[self.amplifier[None, :], self.parity[rows, None]]
         along_y = abs(self.mode.detector.fast_axis) == 2
         fast, slow = (rows, slice(None)) if along_y else (slice(None), rows)
         amplifier = self.amplifier[fast]
-        field = here[amplifier, self.parity[fast]]
+        field = here[amplifier, self.parity[fast]][None, :]  # [slow, fast]
         if self.mode.row_noise:
-            field = self.rows[integration, group, amplifier, slow].T + field  # [slow, fast]
-        return field.T if along_y else np.broadcast_to(field, (rows.stop - rows.start, amplifier.size))
+            field = field + self.rows[integration, group, amplifier, slow].T
+        return field.T if along_y else field
 
 
 def _indices(mode: Mode) -> tuple[np.ndarray, np.ndarray]:

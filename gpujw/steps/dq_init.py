@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DQInit(Step):
-    """Take over the flags of the mask, and those of ``user_supplied_dq``, a FITS file: an image in the standard bits."""
+    """Take over the flags of the mask, and those of ``user_supplied_dq``, a FITS file with an image of flags."""
 
     references: ClassVar[tuple[str, ...]] = ("mask",)
     status: ClassVar[str] = "S_DQINIT"

@@ -54,8 +54,8 @@ class IPC(Step):
         shape = list(reference.shape())
         if len(shape) != 2:
             raise StepError(
-                f"{reference.path}: the ipc kernel is of shape {shape}, one for each pixel; ipc supports only one for all, "
-                "[ky, kx]; skip=True leaves the step out"
+                f"{reference.path}: the ipc kernel is of shape {shape}, one for each pixel; ipc supports only one for "
+                "all of them, [ky, kx]; skip=True leaves the step out"
             )
         if any(side % 2 == 0 for side in shape) or max(shape) > 2 * REACH + 1:
             raise ReferenceError(

@@ -68,7 +68,7 @@ class Saturation(Step):
         return Tables(rows={"threshold": threshold, "dq": dq, "bias": bias})
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
-        """The same counts, with flags; in the zero frame, saturated and empty pixels become zero, its mark of invalid."""
+        """Flags beside the counts; saturated and empty pixels of the zero frame become zero, its mark of invalid."""
         self._flag(ramp.data, ramp.groupdq, tables, self.frames(ramp.meta))
         if ramp.zeroframe is not None:
             frame = ramp.zeroframe[:, None]

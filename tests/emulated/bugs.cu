@@ -22,6 +22,8 @@ GJ_KERNEL before_dynamic(float* x, const int n) {
 
 GJ_KERNEL overflow(float* x, const int n) { x[0] = n * 65536; }
 
+GJ_KERNEL nan_to_integer(float* x, const int n) { x[0] = (int)(x[1] / x[2]) + n; }
+
 GJ_KERNEL misaligned(float* x, const int n) {
   x[0] = *reinterpret_cast<const float*>(reinterpret_cast<const uint8*>(x) + 1) + n;
 }

@@ -101,8 +101,7 @@ def in_blocks(step, ramp, tables, size):
 def block_of(ramp, rows, interior):
     """Rows of a ramp of NumPy arrays, copied."""
     arrays = {
-        name: None if getattr(ramp, name) is None else getattr(ramp, name)[..., rows, :].copy()
-        for name in ARRAYS
+        name: None if getattr(ramp, name) is None else getattr(ramp, name)[..., rows, :].copy() for name in ARRAYS
     }
     return ramp.replace(rows=rows, interior=interior, **arrays)
 
@@ -113,7 +112,9 @@ def own_rows(array, interior):
 
 def on_device(tables, put):
     """Tables whose arrays are where ``put`` puts them."""
-    return Tables(*(
-        {name: put(value) if isinstance(value, np.ndarray) else value for name, value in part.items()}
-        for part in (tables.rows, tables.fixed)
-    ))
+    return Tables(
+        *(
+            {name: put(value) if isinstance(value, np.ndarray) else value for name, value in part.items()}
+            for part in (tables.rows, tables.fixed)
+        )
+    )

@@ -159,7 +159,7 @@ def test_even_smoothing_lengths_are_made_odd(correct):
     assert (even != other).any()
 
 
-@pytest.mark.parametrize("where", [(1, 1, 53, 37), (2046, 5, 3, 6), (1, 2044, 7, 5), (1, 1, 5, 3)])
+@pytest.mark.parametrize("where", [(1, 1, 53, 37), (2043, 101, 6, 37), (2046, 5, 3, 6), (1, 2044, 7, 5), (1, 1, 5, 3)])
 @pytest.mark.parametrize("odd_even_columns", [True, False])
 def test_single_output_counts_each_reference_pixel_once(correct, where, odd_even_columns):
     meta = keywords(where, NOUTPUTS=1)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
 from gpujw.dq import DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from gpujw.errors import InputError, StepError
 from gpujw.steps.saturation import Saturation
+
+from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
 
 SHAPE = (2, 6, 37, 53)
 META = meta_of(NFRAMES=4, READPATT="BRIGHT1", NGROUPS=6)
@@ -83,9 +84,7 @@ def test_rows_that_it_must_see():
 
 def test_a_negative_growth_is_none():
     grown, none, negative = (
-        Saturation(n_pix_grow_sat=n)(
-            ramp_of(counts(), META), Saturation().prepare(references(), META)
-        ).groupdq
+        Saturation(n_pix_grow_sat=n)(ramp_of(counts(), META), Saturation().prepare(references(), META)).groupdq
         for n in (1, 0, -1)
     )
     np.testing.assert_array_equal(none, negative)

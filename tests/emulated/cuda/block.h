@@ -47,7 +47,7 @@ struct Block {
 static thread_local Block* self;
 
 EMU_UNSEEN_CALL __attribute__((format(printf, 2, 3))) static void fail(Block* b, const char* format, ...) {
-  if (!b->failed && b->error) {
+  if (!b->failed && !b->error[0]) {  // the first report of a launch stands
     va_list rest;
     va_start(rest, format);
     const int n = snprintf(b->error, b->error_size, "block (%u,%u,%u) thread %u: ", blockIdx.x, blockIdx.y, blockIdx.z,

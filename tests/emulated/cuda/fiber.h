@@ -43,9 +43,9 @@ EMU_INLINE void prepare_context(Context& context, char* stack, size_t colour, vo
 #endif
 
 #if defined(__SANITIZE_THREAD__)
-// ThreadSanitizer's fibers, one for each CUDA thread. One takes a millisecond to make and 0.8 MB, so they are used again:
-// in the next launch; within a launch, where it has more threads than there are, for one drawn by lot, whose races with
-// the former owner's block then stay unseen. One pool for all modules: the linker merges inline variables.
+// ThreadSanitizer's fibers, one for each CUDA thread. One takes a millisecond to make and 0.8 MB, so they are used
+// again: in the next launch; within a launch, where it has more threads than there are, for one drawn by lot, whose
+// races with the former owner's block then stay unseen. One pool for all modules: the linker merges inline variables.
 struct TsanFibers {
   static constexpr unsigned ROOM = 1536;  // a block has 1024 at most
   void* idle[ROOM];

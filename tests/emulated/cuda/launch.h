@@ -45,7 +45,9 @@ EMU_UNSEEN_CALL static void set_dimensions(const Launch* launch) {
 }
 
 EMU_UNSEEN_CALL static void set_block(long i) {
-  blockIdx = {unsigned(i % gridDim.x), unsigned(i / gridDim.x % gridDim.y), unsigned(i / ((long)gridDim.x * gridDim.y))};
+  blockIdx.x = i % gridDim.x;
+  blockIdx.y = i / gridDim.x % gridDim.y;
+  blockIdx.z = i / gridDim.x / gridDim.y;
 }
 
 EMU_UNSEEN_CALL static void shuffle(Block* b, unsigned seed) {
@@ -91,7 +93,8 @@ EMU_UNSEEN_CALL static bool finish(Block* b) {
 template <auto K>
 int run(const Launch* launch) {
   using Arguments = typename Traits<decltype(K)>::Arguments;
-  const Arguments given = unpack<Arguments>(launch->arguments, std::make_index_sequence<std::tuple_size_v<Arguments>>());
+  constexpr auto all = std::make_index_sequence<std::tuple_size_v<Arguments>>();
+  const Arguments given = unpack<Arguments>(launch->arguments, all);
   const long nblock = (long)launch->grid[0] * launch->grid[1] * launch->grid[2];
   int failed = 0;
 #pragma omp parallel num_threads(launch->nthread) reduction(| : failed)

@@ -96,7 +96,6 @@ class ndarray:  # noqa: N801  CuPy's spelling
     flags = property(lambda self: Flags(self._host.flags))
     device = property(lambda self: self._memory.device)
     data = property(MemoryPointer)
-    base = property(lambda self: None if self._host.base is None else self)
     T = property(lambda self: adopt(self._host.T, self))
     mT = property(lambda self: adopt(self._host.mT, self))  # noqa: N815
     real = property(lambda self: adopt(self._host.real, self))

@@ -77,6 +77,8 @@ class RawKernel:
         return kernel
 
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
+        if not isinstance(grid, tuple) or not isinstance(block, tuple):
+            raise TypeError(f"{self.name}: grid and block must be tuples")
         self._check_shape(grid, block, shared_mem)
         if len(args) != len(self._signature):
             raise TypeError(f"{self.name}: {len(args)} arguments, needs {len(self._signature)}: {self._signature}")

@@ -48,14 +48,32 @@ def memGetInfo():  # noqa: N802
 
 
 def getDeviceProperties(device):  # noqa: N802
+    """Some of what CuPy tells of a device; an H100's where it matters."""
     from cupy.cuda.device import MEMORY, Device
 
     return {
         "name": f"emulated device {Device(device).id}".encode(),
         "totalGlobalMem": MEMORY,
-        "multiProcessorCount": 132,
         "major": 9,
         "minor": 0,
+        "multiProcessorCount": 132,
+        "maxThreadsPerMultiProcessor": 2048,
+        "maxThreadsPerBlock": 1024,
+        "regsPerBlock": 65536,
+        "sharedMemPerBlock": 48 << 10,
+        "sharedMemPerBlockOptin": 227 << 10,
+        "sharedMemPerMultiprocessor": 228 << 10,
+        "l2CacheSize": 50 << 20,
+        "warpSize": 32,
+        "clockRate": 1_980_000,
+        "memoryClockRate": 2_619_000,
+        "memoryBusWidth": 5120,
+        "asyncEngineCount": 3,
+        "ECCEnabled": 1,
+        "integrated": 0,
+        "pciBusID": 0,
+        "pciDeviceID": 0,
+        "pciDomainID": 0,
     }
 
 

@@ -33,7 +33,7 @@ class Stream:
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.is_non_blocking = non_blocking
-        self.null = null
+        self._default = null
         self.ptr = 0 if null else id(self)
         self._pending = []
         self._outer = []
@@ -77,12 +77,12 @@ class Stream:
     def arrive(self):
         """What a kernel or copy issued on this stream may rely on has happened."""
         self.synchronize()
-        if self.null:
+        if self._default:
             for other in list(_streams):
                 if not other.is_non_blocking:
                     other.synchronize()
         elif not self.is_non_blocking:
-            Stream.default.synchronize()
+            Stream.null.synchronize()
 
 
 class Event:
@@ -111,7 +111,7 @@ def get_elapsed_time(start, end):
 
 
 def get_current_stream(device_id=None):
-    return getattr(_current, "stream", Stream.default)
+    return getattr(_current, "stream", Stream.null)
 
 
 def finish_all():
@@ -119,4 +119,4 @@ def finish_all():
         stream.synchronize()
 
 
-Stream.default = Stream(null=True)
+Stream.null = Stream(null=True)

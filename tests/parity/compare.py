@@ -1,0 +1,91 @@
+"""Two products side by side: which pixels differ beyond the tolerances that the project promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+
+#: Share of pixels that must agree, and how closely: the project's promise, stated in the README.
+DQ_SHARE, SHARE, RTOL, SIGMA = 0.99999, 0.9999, 1e-5, 1e-4
+
+#: Keywords that say who made a file, when and how it lies on disk.
+OWN = {"DATE", "CAL_VER", "CAL_VCS", "CHECKSUM", "DATASUM", "FILENAME", "CRDS_VER", "CRDS_CTX", "EXTVER", "COMMENT", "HISTORY", ""}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one comparison found."""
+
+    name: str
+    dq: float
+    sci: float
+    err: float
+    var: float
+    pixels: int
+    note: str = ""
+
+    def agrees(self) -> bool:
+        """Within the promise."""
+        return self.dq >= DQ_SHARE and min(self.sci, self.err, self.var) >= SHARE
+
+    def __str__(self) -> str:
+        parts = "".join(f"{100 * share:>12.5f}" for share in (self.dq, self.sci, self.err, self.var))
+        return f"{self.name:<44}{parts}{self.pixels:>12d}  {self.note}"
+
+
+HEAD = f"{'agreeing pixels, %':<44}{'DQ':>12}{'SCI':>12}{'ERR':>12}{'VAR':>12}{'pixels':>12}"
+
+
+def close(ours: np.ndarray, theirs: np.ndarray, sigma: np.ndarray | None = None) -> np.ndarray:
+    """Where two planes agree: both NaN, or within RTOL (or, for rates, SIGMA of the pixel's own error)."""
+    both = np.isnan(ours) & np.isnan(theirs)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(ours - theirs) <= RTOL * np.abs(theirs)
+        if sigma is not None:
+            near |= np.abs(ours - theirs) <= SIGMA * sigma
+    return both | near
+
+
+def products(name, ours, theirs, note="") -> Row:
+    """Compare two rate or rateints products, plane by plane."""
+    with fits.open(ours) as a, fits.open(theirs) as b:
+        plane = {ext: (np.asarray(a[ext].data), np.asarray(b[ext].data)) for ext in ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")}
+        assert all(x.shape == y.shape for x, y in plane.values()), {k: (x.shape, y.shape) for k, (x, y) in plane.items()}
+    var = close(*plane["VAR_POISSON"]) & close(*plane["VAR_RNOISE"])
+    return Row(
+        name,
+        float(np.mean(plane["DQ"][0] == plane["DQ"][1])),
+        float(np.mean(close(*plane["SCI"], plane["ERR"][1]))),
+        float(np.mean(close(*plane["ERR"]))),
+        float(np.mean(var)),
+        plane["SCI"][0].size,
+        note,
+    )
+
+
+def headers(ours, theirs) -> list[str]:
+    """What the peer's headers say that ours do not, or say otherwise; and extensions in another order or of another type."""
+    faults = []
+    with fits.open(ours) as a, fits.open(theirs) as b:
+        if [h.name for h in a] != [h.name for h in b]:
+            faults.append(f"extensions {[h.name for h in a]}, the peer's {[h.name for h in b]}")
+        for hdu in b:
+            if hdu.name == "ASDF" or hdu.name not in a:
+                continue
+            mine = a[hdu.name].header
+            for keyword, value in hdu.header.items():
+                if keyword in OWN:
+                    continue
+                if keyword not in mine:
+                    faults.append(f"{hdu.name}: {keyword} = {value!r} is missing")
+                elif not _same(mine[keyword], value):
+                    faults.append(f"{hdu.name}: {keyword} is {mine[keyword]!r}, the peer's {value!r}")
+    return faults
+
+
+def _same(a, b) -> bool:
+    if isinstance(a, float) or isinstance(b, float):
+        return bool(np.isclose(float(a), float(b), rtol=1e-5))
+    return a == b

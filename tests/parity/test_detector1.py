@@ -1,0 +1,99 @@
+"""The whole of Detector1 beside the peer: every mode of the simulator, and an exposure that no one here made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from . import compare
+
+pytestmark = pytest.mark.parity
+
+#: Mode, and sizes where the mode's own would only take longer: every branch is met with fewer integrations.
+MODES = [
+    ("nircam", {"ngroups": 6}),
+    ("niriss", {"ngroups": 5}),
+    ("nirspec-bots", {"nints": 110}),
+    ("miri", {"ngroups": 12}),
+    ("niriss-sub80", {}),
+    ("nirspec-full", {}),
+    ("miri-sub", {}),
+    ("nircam-sub", {}),
+    ("fgs", {}),
+]
+
+
+def check(name, ours, theirs, table, note=""):
+    """Both products, planes and headers."""
+    for suffix in ("rate", "rateints"):
+        (mine,), (other,) = ours.glob(f"*_{suffix}.fits"), theirs.glob(f"*_{suffix}.fits")
+        row = compare.products(f"{name} {suffix}", mine, other, note)
+        table.append(row)
+        assert row.agrees(), f"{compare.HEAD}\n{row}"
+        assert compare.headers(mine, other) == []
+
+
+@pytest.mark.parametrize(("mode", "sizes"), MODES, ids=[mode for mode, _ in MODES])
+def test_mode(mode, sizes, simulated, table):
+    exposure = simulated(mode, **sizes)
+    note = "pars-jumpstep" if mode == "nirspec-full" else ""
+    check(mode, exposure.ours(), exposure.peer(), table, note)
+
+
+OPTIONS = [
+    ("nircam", {"ngroups": 6}, {"jump": {"expand_large_events": True}}),
+    ("miri", {"ngroups": 12}, {"jump": {"find_showers": True}}),
+    ("nircam-sub", {}, {"ramp_fit": {"suppress_one_group": False, "firstgroup": 1, "lastgroup": 6}}),
+    ("nircam-sub", {}, {"jump": {"rejection_threshold": 3.0, "flag_4_neighbors": False, "after_jump_flag_dn1": 10.0, "after_jump_flag_time1": 0.2}}),
+    ("niriss-sub80", {}, {"jump": {"skip": True}, "saturation": {"n_pix_grow_sat": 2}}),
+    ("niriss", {"ngroups": 5}, {"refpix": {"odd_even_columns": False, "use_side_ref_pixels": False}}),
+]
+
+
+@pytest.mark.parametrize(("mode", "sizes", "steps"), OPTIONS, ids=[f"{m}-{'-'.join(s)}-{i}" for i, (m, _, s) in enumerate(OPTIONS)])
+def test_options(mode, sizes, steps, simulated, table):
+    exposure = simulated(mode, **sizes)
+    check(f"{mode} {' '.join(steps)}", exposure.ours(**steps), exposure.peer(**steps), table, str(steps)[:60])
+
+
+def test_without_pars(simulated, table, monkeypatch):
+    exposure = simulated("nirspec-full")
+    monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
+    theirs = exposure.peer(jump={"rejection_threshold": 4.0})
+    ours = exposure.ours(jump={"expand_large_events": False, "rejection_threshold": 4.0})
+    check("nirspec-full, no pars", ours, theirs, table)
+
+
+def test_image2_takes_our_rate(simulated, tmp_path):
+    from jwst.pipeline import Image2Pipeline
+
+    exposure = simulated("nircam-sub")
+    (rate,) = exposure.ours().glob("*_rate.fits")
+    Image2Pipeline.call(str(rate), output_dir=str(tmp_path), save_results=True)
+    (cal,) = tmp_path.glob("*_cal.fits")
+    with fits.open(cal) as hdus:
+        assert hdus[0].header["S_WCS"] == "COMPLETE"
+        assert np.isfinite(hdus["SCI"].data).any()
+
+
+@pytest.mark.parametrize("suffix", ["rate", "rateints"])
+def test_products_validate(simulated, suffix):
+    from stdatamodels.jwst import datamodels
+
+    exposure = simulated("nircam-sub")
+    (path,) = exposure.ours().glob(f"*_{suffix}.fits")
+    with datamodels.open(path, strict_validation=True) as model:
+        model.validate()
+        assert type(model).__name__ == {"rate": "ImageModel", "rateints": "CubeModel"}[suffix]
+        assert model.meta.cal_step.ramp_fit == "COMPLETE"
+        assert model.meta.ref_file.gain.name.startswith("crds://")
+
+
+def test_an_exposure_that_no_one_here_made(simulated, table, tmp_path):
+    source = Path(__file__).parents[1] / "data" / "jw00793001001_01101_00001_nis_uncal.fits"
+    references = simulated("niriss-sub80")  # of the same detector and subarray
+    exposure = type(references)(source, tmp_path)
+    check("third-party niriss sub80", exposure.ours(), exposure.peer(), table)
