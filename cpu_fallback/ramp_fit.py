@@ -88,7 +88,7 @@ def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
     f, q, steps = np.empty((n, width), np.float32), np.empty((n, width), np.uint8), np.empty((n, width), np.float32)
     signal, time, gain, noise = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     sums, total = np.empty((4, width)), np.empty((4, width))
-    odd, lone, base = np.empty(width, np.uint8), np.empty(width, np.uint8), np.empty(width, np.uint32)
+    odd, lone, base = np.empty(width, np.int64), np.empty(width, np.uint8), np.empty(width, np.uint32)
     flags, seen = np.empty(width, np.uint32), np.empty(width, np.uint32)
     for x0 in range(0, nx, width):
         w = min(width, nx - x0)
@@ -96,26 +96,20 @@ def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
             signal[x], seen[x] = 0, DO_NOT_USE
             gain[x], noise[x] = pixels[0][y, x0 + x], pixels[1][y, x0 + x]
             base[x] = pixeldq[y, x0 + x] | np.uint32(0 if gain[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
-            total[0, x], total[1, x], total[2, x], total[3, x] = 0, 0, 0, 0
         for load in range(2 * nint - (nint == 1)):
             i = load % nint
-            s, e = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
+            s, e, nodd = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
             if load < nint:
-                _add_median(f, q, w, s, e, times, odd, lone, time, steps, signal)
+                _add_median(f, q, w, s, e, times, odd[:nodd], lone, time, steps, sums[0], signal)
             if load == nint - 1:
                 for x in range(w):
-                    signal[x] = (signal[x] / nint if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
+                    signal[x] = (signal[x] / (nint * times[0]) if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
             if load >= nint or nint == 1:
-                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
-                for x in range(w):
-                    if odd[x]:
-                        _sum_odd(f, q, x, times[0], time[x], coeffs, gain[x], noise[x], signal[x], flags[x], sums)
+                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, steps[0], sums)
+                for x in odd[:nodd]:
+                    _sum_odd(f, q, x, times[0], time[x], coeffs, gain[x], noise[x], signal[x], flags[x], sums)
                 _write(planes, dq, i, row, x0, w, sums, base, flags)
-                for x in range(w):
-                    keep = np.uint32(0xFF) if flags[x] & DO_NOT_USE else np.uint32(0xFF ^ DO_NOT_USE)
-                    seen[x] = (seen[x] | (flags[x] & np.uint32(0xFF ^ DO_NOT_USE))) & keep
-                    for k in range(4):
-                        total[k, x] += sums[k, x]
+                _add_integration(w, i, sums, flags, total, seen)
         _write(planes, dq, nint, row, x0, w, total, base, seen)
         for x in range(w):
             if seen[x] & CHARGELOSS:
@@ -124,30 +118,43 @@ def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
 
 @helper
 def _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags):
-    """Copy a chunk's groups; ``odd[w]``: pixels with other flags than most, or NaN; the groups ``s`` to ``e`` most use."""
-    data, groupdq, _ = ramps
-    n, g0 = len(f), how[1]
-    unused = np.zeros(n, np.int64)
+    """Copy a chunk's groups; the groups ``s`` to ``e`` that most pixels use, and which and how many use others, or have NaN."""
+    n, s, e = len(f), 0, len(f)
     for k in range(n):
+        counts, group = ramps[0][i, how[1] + k, y, x0 : x0 + w], ramps[1][i, how[1] + k, y, x0 : x0 + w]
+        f_k, q_k = f[k], q[k]
         for x in range(w):
-            f[k, x] = data[i, g0 + k, y, x0 + x]
-            q[k, x] = groupdq[i, g0 + k, y, x0 + x]
-            unused[k] += q[k, x] == DO_NOT_USE
-    s, e = 0, n
-    while s < n - 2 and 2 * unused[s] > w:
+            f_k[x] = counts[x]
+        for x in range(w):
+            q_k[x] = group[x]
+    while s < n - 2 and _most_unused(q[s], w):
         s += 1
-    while e > s + 2 and 2 * unused[e - 1] > w:
+    while e > s + 2 and _most_unused(q[e - 1], w):
         e -= 1
     for x in range(w):
-        odd[x], flags[x] = e - s < 2, 0
+        lone[x] = e - s < 2
     for k in range(n):
-        expected, used = np.uint8(0 if s <= k < e else DO_NOT_USE), s <= k < e
+        f_k, q_k, expected = f[k], q[k], np.uint8(0 if s <= k < e else DO_NOT_USE)
         for x in range(w):
-            odd[x] |= (q[k, x] ^ expected) | (used & (f[k, x] != f[k, x]))
+            lone[x] |= q_k[x] ^ expected
+        for x in range(w):
+            lone[x] |= np.uint8(f_k[x] != f_k[x])
+    nodd = 0
     for x in range(w):
-        if odd[x]:
-            flags[x] = _prepare(ramps, i, y, x0 + x, how, times, f, q, x, lone, time)
-    return s, e
+        flags[x] = 0
+        odd[nodd] = x
+        nodd += lone[x] != 0
+    for x in odd[:nodd]:
+        flags[x] = _prepare(ramps, i, y, x0 + x, how, times, f, q, x, lone, time)
+    return s, e, nodd
+
+
+@helper
+def _most_unused(q, w):
+    unused = 0
+    for x in range(w):
+        unused += q[x] == DO_NOT_USE
+    return 2 * unused > w
 
 
 @helper
@@ -182,56 +189,81 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
 
 
 @helper
-def _add_median(f, q, w, s, e, times, odd, lone, time, steps, signal):
-    """Add to ``signal[w]`` the median rate of an integration: of its first differences between groups in use."""
+def _add_median(f, q, w, s, e, times, odd, lone, time, steps, step_median, signal):
+    """Add to ``signal[w]`` the median of an integration's first differences between groups in use, DN."""
     n = len(f)
     for k in range(n):
-        used = s <= k < e - 1
+        step, f_k, after = steps[k], f[k], f[min(k + 1, n - 1)]
+        unused = np.float32(0 if s <= k < e - 1 else np.nan)
         for x in range(w):
-            steps[k, x] = f[min(k + 1, n - 1), x] - f[k, x] if used else np.float32(np.nan)
+            step[x] = after[x] - f_k[x] + unused
+    for x in odd:
+        for k in range(n - 1):
+            step_k = f[k + 1, x] - f[k, x]
+            unused_k = (q[k, x] & INVALID) | (q[k + 1, x] & (INVALID | JUMP_DET))
+            steps[k, x] = np.float32(np.nan) if unused_k or np.isnan(step_k) else step_k
+    sort_columns_inplace(steps[: max(n - 1, 1)])
+    count = max(e - s - 1, 1)
+    low, high = steps[(count - 1) // 2], steps[count // 2]
     for x in range(w):
-        if odd[x]:
-            for k in range(n - 1):
-                unused = (q[k, x] & INVALID) | (q[k + 1, x] & (INVALID | JUMP_DET))
-                step = f[k + 1, x] - f[k, x]
-                steps[k, x] = np.float32(np.nan) if unused or np.isnan(step) else step
-    sort_columns_inplace(steps)
+        step_median[x] = 0.5 * (np.float64(low[x]) + np.float64(high[x]))
+    for x in odd:
+        step_median[x] = _odd_median(f, q, x, times, lone[x], time[x], steps)
     for x in range(w):
-        count = e - s - 1
-        if odd[x]:
-            count = 0
-            while count < n - 1 and not np.isnan(steps[count, x]):
-                count += 1
-        rate = 0.0
-        if n == 1:
-            rate = np.nan if q[0, x] & SATURATED else f[0, x] / times[1]
-        elif odd[x] and lone[x]:
-            rate = f[0, x] / time[x]
-        elif count > 0:
-            rate = 0.5 * (np.float64(steps[(count - 1) // 2, x]) + np.float64(steps[count // 2, x])) / times[0]
-        elif not q[0, x] & INVALID:
-            rate = f[0, x] / times[0]
-        signal[x] += 0.0 if np.isnan(rate) and n > 1 else rate
+        signal[x] += step_median[x]
 
 
 @helper
-def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, sums):
+def _odd_median(f, q, x, times, lone, time, steps):
+    """The median of a ramp with flags: from its first group where that is alone, or where no difference is in use."""
+    n, count = len(f), 0
+    if n == 1:
+        return np.nan if q[0, x] & SATURATED else f[0, x] / times[1] * times[0]
+    while count < n - 1 and not np.isnan(steps[count, x]):
+        count += 1
+    if lone:
+        step = f[0, x] / time * times[0]
+    elif count > 0:
+        step = 0.5 * (np.float64(steps[(count - 1) // 2, x]) + np.float64(steps[count // 2, x]))
+    else:
+        step = 0.0 if q[0, x] & INVALID else np.float64(f[0, x])
+    return 0.0 if np.isnan(step) else step
+
+
+@helper
+def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, power, sums):
     """Sums of 1 / variance by read noise, by photons, by both, and of slope / variance: of one segment for all pixels."""
     n = e - s
+    first, last = f[s], f[e - 1]
+    read, photon, both, slope = sums[0], sums[1], sums[2], sums[3]
     for x in range(w):
-        sums[2, x] = _snr(np.float64(f[s, x]), np.float64(f[e - 1, x]), gain[x], noise[x])
-        sums[3, x] = 0
+        rise = (np.float64(last[x]) - np.float64(first[x])) * gain[x]
+        variance = noise[x] * noise[x] + rise
+        power[x] = _power(rise * rise, variance) if rise > 0 else np.float32(0)
+        slope[x] = 0
     for k in range(n // 2):
-        c0, c1, c2 = coeffs[n, 0, k], coeffs[n, 1, k], coeffs[n, 2, k]
-        c3, c4, c5 = coeffs[n, 3, k], coeffs[n, 4, k], coeffs[n, 5, k]
+        first, last = f[s + k], f[e - 1 - k]
+        c0, c1, c2 = np.float32(coeffs[n, 0, k]), np.float32(coeffs[n, 1, k]), np.float32(coeffs[n, 2, k])
+        c3, c4, c5 = np.float32(coeffs[n, 3, k]), np.float32(coeffs[n, 4, k]), np.float32(coeffs[n, 5, k])
         for x in range(w):
-            snr = sums[2, x]
-            low = c0 if snr < 5 else c1 if snr < 10 else c2
-            high = c3 if snr < 50 else c4 if snr < 100 else c5
-            sums[3, x] += (low if snr < 20 else high) * (np.float64(f[e - 1 - k, x]) - np.float64(f[s + k, x]))
+            low = c0 if power[x] < 1 else c1 if power[x] < 2 else c2
+            high = c3 if power[x] < 4 else c4 if power[x] < 5 else c5
+            slope[x] += (low if power[x] < 3 else high) * (last[x] - first[x])
     for x in range(w):
-        sums[0, x], sums[1, x], sums[2, x] = _weights(n, time, gain[x], noise[x], signal[x])
-        sums[3, x] = sums[3, x] / time * sums[0, x]
+        read[x], photon[x], both[x] = _weights(n, time, gain[x], noise[x], signal[x])
+        slope[x] = slope[x] / time * read[x]
+
+
+@helper
+def _power(square, variance):
+    """Which power of weights the square of a signal and its variance call for."""
+    return np.float32(
+        (square >= 25 * variance)
+        + (square >= 100 * variance)
+        + (square >= 400 * variance)
+        + (square >= 2500 * variance)
+        + (square >= 10000 * variance)
+    )
 
 
 @helper
@@ -297,20 +329,38 @@ def _add_segment(f, x, start, n, time, coeffs, gain, noise, signal, sums):
 
 
 @helper
+def _add_integration(w, i, sums, flags, total, seen):
+    """Add an integration to the exposure; DO_NOT_USE stays in ``seen`` where all have it."""
+    for x in range(w):
+        keep = np.uint32(0xFF) if flags[x] & DO_NOT_USE else np.uint32(0xFF ^ DO_NOT_USE)
+        seen[x] = (seen[x] | (flags[x] & np.uint32(0xFF ^ DO_NOT_USE))) & keep
+    for k in range(4):
+        sums_k, total_k = sums[k], total[k]
+        for x in range(w):
+            total_k[x] = sums_k[x] + (total_k[x] if i else 0.0)
+
+
+@helper
 def _write(planes, dq, i, row, x0, w, sums, base, flags):
     """Slopes and errors of one integration, or of the exposure after the last."""
     exposure = i == dq.shape[0] - 1
+    slope, err = planes[0, i, row, x0 : x0 + w], planes[1, i, row, x0 : x0 + w]
+    var_photon, var_read, q = planes[2, i, row, x0 : x0 + w], planes[3, i, row, x0 : x0 + w], dq[i, row, x0 : x0 + w]
+    read_sum, photon_sum, both_sum, slope_sum = sums[0], sums[1], sums[2], sums[3]
+    zero, one, large = np.float32(0), np.float32(1), np.float32(LARGE_VARIANCE)
     for x in range(w):
-        invalid = ((base[x] & INVALID) | (flags[x] & DO_NOT_USE)) != 0
-        read, photon, both = 1 / sums[0, x], 1 / sums[1, x], 1 / sums[2, x]
-        read = 0.0 if read >= LARGE_VARIANCE else read
-        photon = 0.0 if photon >= LARGE_VARIANCE else photon
-        both = read + photon if exposure else (0.0 if both > LARGE_VARIANCE else both)
-        planes[0, i, row, x0 + x] = np.nan if invalid else sums[3, x] * read
-        planes[1, i, row, x0 + x] = 0.0 if invalid else np.sqrt(both)
-        planes[2, i, row, x0 + x] = 0.0 if invalid else photon
-        planes[3, i, row, x0 + x] = 0.0 if invalid else read
-        dq[i, row, x0 + x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))
+        invalid = ((base[x] & np.uint32(INVALID)) | (flags[x] & np.uint32(DO_NOT_USE))) != 0
+        read = one / np.float32(read_sum[x])
+        photon = one / np.float32(photon_sum[x])
+        both = one / np.float32(both_sum[x])
+        read = zero if read >= large else read
+        photon = zero if photon >= large else photon
+        both = read + photon if exposure else (zero if both > large else both)
+        slope[x] = np.float32(np.nan) if invalid else np.float32(slope_sum[x]) * read
+        err[x] = zero if invalid else np.sqrt(both)
+        var_photon[x] = zero if invalid else photon
+        var_read[x] = zero if invalid else read
+        q[x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))
 
 
 @helper

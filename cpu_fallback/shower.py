@@ -15,13 +15,37 @@ BAND = 64  # rows that one thread smooths together
 CHUNK = 64  # columns that are passed over together where none is marked
 
 
+def unused_groups(groupdq):
+    """Which groups of ``groupdq[nint, ngroup, ny, nx]`` hold DO_NOT_USE in every pixel: bool, on the host."""
+    unused = np.empty(groupdq.shape[:2], np.bool_)
+    _find_unused(groupdq, unused)
+    return unused
+
+
+@kernel
+def _find_unused(groupdq, unused):
+    nint, ngroup = unused.shape
+    for frame in prange(nint * ngroup):
+        unused[frame // ngroup, frame % ngroup] = _is_unused(groupdq[frame // ngroup, frame % ngroup])
+
+
+@helper
+def _is_unused(flags):
+    ny, nx = flags.shape
+    for y in range(ny):
+        for x in range(nx):
+            if not flags[y, x] & DO_NOT_USE:
+                return False
+    return True
+
+
 def noise(data, groupdq, gain, readnoise, *, nframes):
     """Median difference of successive groups of each pixel, over all integrations, and the noise of one difference.
 
-    ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are any of
-    DO_NOT_USE, SATURATED and JUMP_DET, with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]`` electrons/DN,
-    ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
-    electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
+    ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are just
+    DO_NOT_USE, SATURATED or JUMP_DET, the latter with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]``
+    electrons/DN, ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and
+    ``sigma[1, ny, nx]``, electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
     """
     median, sigma = np.empty((2, 1, *gain.shape), np.float32)
     _noise(data, groupdq, gain, readnoise, np.float32(nframes), median, sigma)
@@ -131,16 +155,17 @@ def _deviation(values, x, first, last):
 def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, outer, threshold):
     """Where the mean of |difference - median| / sigma over a ring around a pixel exceeds ``threshold``.
 
-    ``data``, ``groupdq``, ``gain``, ``median`` and ``sigma`` as for ``noise`` and ``clipped_noise``, ``pixeldq[ny, nx]``
-    uint32. The ring holds the pixels at ``inner`` to ``outer`` pixels from the centre. A pixel does not count, in the
-    mean or as a centre, where it is a reference pixel, where its ratio is not finite, or where ``pixeldq`` or the later
+    ``data``, ``groupdq``, ``gain``, ``median``, ``sigma`` as for ``noise`` and ``clipped_noise``; ``pixeldq[ny, nx]``
+    uint32. The ring holds the pixels at ``inner`` to ``outer`` pixels from the center. A pixel does not count, in the
+    mean or as a center, where it is a reference pixel, where its ratio is not finite, or where ``pixeldq`` or the later
     group's flags have DO_NOT_USE, SATURATED or JUMP_DET; pixels beyond the frame count as zeros. Returns
     ``found[nint, ngroup - 1, ny, nx]`` uint8, 1 or 0. Float32, rows of the ring first.
     """
     radius = int(outer)
-    inside = [[inner * inner <= dx * dx + dy * dy <= outer * outer for dx in range(radius + 1)] for dy in range(radius + 1)]
+    dy, dx = np.ogrid[: radius + 1, : radius + 1]
+    inside = (inner * inner <= dy * dy + dx * dx) & (dy * dy + dx * dx <= outer * outer)
     found = np.empty((data.shape[0], data.shape[1] - 1, *gain.shape), np.uint8)
-    _find(data, groupdq, pixeldq, gain, median, sigma, np.array(inside), np.float32(threshold), found)
+    _find(data, groupdq, pixeldq, gain, median, sigma, inside, np.float32(threshold), found)
     return found
 
 
@@ -174,7 +199,8 @@ def _find_band(data, groupdq, pixeldq, gain, median, sigma, inside, threshold, s
             k = (y + radius) % depth
             if 0 <= y < ny:
                 flags = groupdq[d, y], groupdq[d + 1, y], pixeldq[y]
-                _weigh(data[d, y], data[d + 1, y], flags, gain[y], median[m, y], sigma[m, y], ratio[radius:], valid[radius:])
+                noise = gain[y], median[m, y], sigma[m, y]
+                _weigh(data[d, y], data[d + 1, y], flags, noise, ratio[radius:], valid[radius:])
             else:
                 _fill(ratio, np.float32(0))
                 _fill(valid, np.float32(1))
@@ -200,9 +226,10 @@ def _copy(values, out):
 
 
 @helper
-def _weigh(e0, e, flags, gain, median, sigma, ratio, valid):
+def _weigh(e0, e, flags, noise, ratio, valid):
     """The ratio of each pixel of a row, and 1; both 0 where it does not count."""
     q0, q, p = flags
+    gain, median, sigma = noise
     for x in range(e.size):
         value = abs(e[x] * gain[x] - e0[x] * gain[x] - median[x]) / sigma[x]
         useful = (q0[x] == 0) | (q0[x] > USELESS)
@@ -214,7 +241,7 @@ def _weigh(e0, e, flags, gain, median, sigma, ratio, valid):
 
 @helper
 def _sum_row(padded, inside, sums):
-    """``sums[dy, x]``: the sum over the pixels of one row that are ``inside`` the ring, its centre ``dy`` rows away."""
+    """``sums[dy, x]``: the sum over the pixels of one row that are ``inside`` the ring, its center ``dy`` rows away."""
     radius = inside.shape[0] - 1
     for dy in range(radius, -1, -1):
         # Away from the hole a row goes on from the one farther out, which is shorter.
@@ -257,9 +284,9 @@ def _compare(total, count, good, threshold, found):
 def accept_inplace(groupdq, marks, data, gain, *, limit):
     """Flag JUMP_DET where ``marks`` does, in pixels whose mean difference of groups that changes by at most ``limit``.
 
-    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN; ``limit``
-    electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or JUMP_DET; a
-    pixel that would have no mean, or has none, is left as it is.
+    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN;
+    ``limit`` electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or
+    JUMP_DET; a pixel that would have no mean, or has none, is left as it is.
     """
     _accept(groupdq, marks, data, gain, np.float32(limit))
 

@@ -1,4 +1,4 @@
-// Flags in the pixels whose centres lie inside ellipses[k, 12] float64 (as ellipse.py lists their columns).
+// Flags in the pixels whose centers lie inside ellipses[k, 12] float64 (as ellipse.py lists their columns).
 // One thread a pixel of the largest box, for each ellipse; where ellipses overlap, threads store the same value.
 #include "dq.cuh"
 #include "gpujw.cuh"

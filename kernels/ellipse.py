@@ -11,9 +11,9 @@ from gpujw.kernels._load import launch
 def saturate_inplace(groupdq, ellipses):
     """Make SATURATED the one flag of every pixel inside an ellipse, from the ellipse's group to the integration's last.
 
-    ``groupdq[nint, ngroup, ny, nx]`` uint8. ``ellipses[k, 12]`` float64, on the host on either side: integration, group;
-    first row, row after the last, first column, column after the last (in the frame: pixels beyond stay); row y and
-    column x of the centre; sine and cosine of the angle; and two radii a, b. Pixel (y + dy, x + dx) is inside where
+    ``groupdq[nint, ngroup, ny, nx]`` uint8. ``ellipses[k, 12]`` float64, on the host on either side: integration,
+    group; first row, row after the last, first column, column after the last (in the frame: pixels beyond stay); row y
+    and column x of the center; sine and cosine of the angle; and two radii a, b. Pixel (y + dy, x + dx) is inside where
     ((dy cos + dx sin) / a)^2 + ((dy sin - dx cos) / b)^2 < 1.
     """
     largest = _largest(ellipses)
@@ -24,8 +24,8 @@ def saturate_inplace(groupdq, ellipses):
 def flag_inplace(marks, groupdq, ellipses, *, after, spare):
     """Set JUMP_DET in ``marks`` inside ellipses, in the ellipse's group and in the ``after`` groups that follow it.
 
-    ``marks[nint, ngroup, ny, nx]`` uint8, which may be ``groupdq``; a pixel is left alone from the first of these groups
-    on in which its ``groupdq`` holds a bit of ``spare``. ``ellipses[k, 12]`` as for ``saturate_inplace``.
+    ``marks[nint, ngroup, ny, nx]`` uint8, which may be ``groupdq``; a pixel is left alone from the first of these
+    groups on in which its ``groupdq`` holds a bit of ``spare``. ``ellipses[k, 12]`` as for ``saturate_inplace``.
     """
     largest = _largest(ellipses)
     n = len(ellipses) * largest

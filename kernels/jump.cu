@@ -3,7 +3,7 @@
 #include "difference.cuh"
 #include "stats.cuh"
 
-// NSORT: differences of a pixel that are sorted in registers; 0 asks for each rank anew.
+// NSORT: room to sort a pixel's differences; 0 asks for each rank anew.
 #ifndef NSORT
 #define NSORT 0
 #endif
@@ -71,7 +71,7 @@ __device__ int flag_unusual(const Pixel& pixel, const ByRank& at, const int n, c
 GJ_KERNEL find_outliers(const float* data, uint8* groupdq, const float* gain, const float* readnoise, const int64 nint,
                         const int64 ngroup, const int64 ny, const int64 nx, const double nframes, const double threshold,
                         const double threshold_of_three, const double threshold_of_two, const int64 single_pass,
-                        unsigned long long* count) {
+                        int64* count) {
   const int64 at = GJ_INDEX;
   if (at >= ny * nx) return;
   const Pixel pixel(data, groupdq, gain, at, nint, ngroup, ny * nx);
@@ -85,7 +85,7 @@ GJ_KERNEL find_outliers(const float* data, uint8* groupdq, const float* gain, co
 #else
   jumps += flag_unusual(pixel, Streamed<decltype(value)>{value, pixel.differences()}, n, variance, limits);
 #endif
-  if (jumps) atomicAdd(count + at / nx, (unsigned long long)jumps);
+  if (jumps) atomicAdd((uint64*)count + at / nx, (uint64)jumps);
 }
 
 // marks[nint, ngroup, ny, nx] <- 1 where a jump has low < |d - m| / sigma < high.

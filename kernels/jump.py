@@ -7,8 +7,8 @@ import numpy as np
 
 from gpujw.kernels._load import launch
 
-#: The most differences of a pixel that are sorted in registers.
-REGISTERS = 64
+#: The most differences of a pixel that a thread sorts in memory of its own, of which a device has not much more.
+SORTED = 256
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
@@ -28,7 +28,7 @@ def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds
     limits = [np.float64(limit) for limit in (nframes, *thresholds)]
     differences = nint * (ngroup - 1)
     # A power of two, so that few variants are compiled; the smallest has room for three groups.
-    places = max(4, 1 << (differences - 1).bit_length()) if 0 < differences <= REGISTERS else 0
+    places = max(4, 1 << (differences - 1).bit_length()) if 0 < differences <= SORTED else 0
     arrays = (data, groupdq, gain, readnoise)
     launch("jump", "find_outliers", ny * nx, *arrays, *sizes, *limits, np.int64(single_pass), count, macros=(f"NSORT={places}",))
     return count

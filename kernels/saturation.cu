@@ -74,6 +74,6 @@ GJ_KERNEL flag_partial(uint8* groupdq, const short* partial, const int64 n, cons
   for (int64 y = max(p.y - grow, (int64)0); y <= min(p.y + grow, ny - 1); ++y)
     for (int64 x = max(p.x - grow, (int64)0); x <= min(p.x + grow, nx - 1); ++x) {
       const int64 near = partial[i + (y - p.y) * nx + x - p.x];
-      if (near > 0) groupdq[p.start + (near - 1) * p.step] |= DO_NOT_USE;
+      if (near != 0) groupdq[p.start + (near - 1) * p.step] |= DO_NOT_USE;
     }
 }

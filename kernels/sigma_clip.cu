@@ -48,7 +48,7 @@ __device__ void clip(Set set, const int n, const double threshold, double* lower
 
 GJ_KERNEL flag_clipped(const float* data, uint8* groupdq, const float* gain, const int64 nint, const int64 ngroup,
                        const int64 ny, const int64 nx, const double threshold, const int64 per_set,
-                       unsigned long long* count) {
+                       int64* count) {
   const int64 at = GJ_INDEX;
   if (at >= ny * nx) return;
   const Pixel pixel(data, groupdq, gain, at, nint, ngroup, ny * nx);
@@ -65,5 +65,5 @@ GJ_KERNEL flag_clipped(const float* data, uint8* groupdq, const float* gain, con
       }
     }
   }
-  if (jumps) atomicAdd(count + at / nx, (unsigned long long)jumps);
+  if (jumps) atomicAdd((uint64*)count + at / nx, (uint64)jumps);
 }

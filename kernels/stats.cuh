@@ -23,7 +23,7 @@ __device__ inline float ordered_value(const uint32 bits) {
 
 // The number that comes after `rank` others, found bit by bit; `rank` must be less than count_numbers.
 template <class Value>
-__device__ float kth_smallest(const Value& value, const int n, const int rank) {
+__device__ __noinline__ float kth_smallest(const Value& value, const int n, const int rank) {
   uint32 found = 0;
   for (int bit = 31; bit >= 0; --bit) {
     const uint32 trial = found | 1u << bit;
@@ -39,7 +39,7 @@ __device__ float kth_smallest(const Value& value, const int n, const int rank) {
 
 // The median in float64, NaN of no numbers.
 template <class Value>
-__device__ double median(const Value& value, const int n) {
+__device__ __noinline__ double median(const Value& value, const int n) {
   const int count = count_numbers(value, n);
   if (count == 0) return nan("");
   const float lower = kth_smallest(value, n, (count - 1) / 2);
@@ -62,28 +62,29 @@ struct Streamed {
   __device__ float operator()(const int rank) const { return kth_smallest(value, n, rank); }
 };
 
-// A set of N at most, sorted once, in registers: NaN and what is missing of N come last, as infinities.
+// A set of N at most, sorted once: NaN and what is missing of N come last, as infinities.
 template <int N>
 struct Sorted {
+  static constexpr int UNROLL = N <= 16 ? N : 1;  // small sets are sorted in registers; more would take long to compile
   float values[N];
 
   template <class Value>
   __device__ Sorted(const Value& value, const int n) {
-#pragma unroll
+#pragma unroll UNROLL
     for (int j = 0; j < N; ++j) {
       const float v = j < n ? value(j) : infinity();
       values[j] = isnan(v) ? infinity() : v;
     }
     // Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data.
-#pragma unroll
+#pragma unroll UNROLL
     for (int span = 1; span < N; span *= 2) {
-#pragma unroll
+#pragma unroll UNROLL
       for (int step = span; step >= 1; step /= 2) {
-#pragma unroll
+#pragma unroll UNROLL
         for (int i = 0; i < N - step; ++i) {
-          const int along = i - step % span;
+          const int along = step == span ? i : i - step;
           // Comparisons that would cross from one merged pair into the next are left out.
-          if (along < 0 || along % (2 * step) >= step || ((i ^ (i + step)) & -(2 * span))) continue;
+          if (along < 0 || (along & (2 * step - 1)) >= step || ((i ^ (i + step)) & -(2 * span))) continue;
           const float a = values[i], b = values[i + step];
           values[i] = b < a ? b : a;
           values[i + step] = b < a ? a : b;
@@ -92,12 +93,7 @@ struct Sorted {
     }
   }
 
-  __device__ float operator()(const int rank) const {
-    float found = infinity();
-#pragma unroll
-    for (int j = 0; j < N; ++j) found = j == rank ? values[j] : found;  // an index known when compiled stays in a register
-    return found;
-  }
+  __device__ float operator()(const int rank) const { return values[rank]; }
 };
 
 // The median in float64 of ranks `first` to `last` (not included) of a set by rank, NaN of none.

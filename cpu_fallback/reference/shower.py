@@ -9,16 +9,21 @@ from gpujw.dq import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 BAD = DO_NOT_USE | SATURATED | JUMP_DET
 
 
+def unused_groups(groupdq):
+    """Which groups of ``groupdq[nint, ngroup, ny, nx]`` hold DO_NOT_USE in every pixel: bool, on the host."""
+    return (groupdq & DO_NOT_USE != 0).all(axis=(2, 3))
+
+
 def noise(data, groupdq, gain, readnoise, *, nframes):
     """Median difference of successive groups of each pixel, over all integrations, and the noise of one difference.
 
-    ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are any of
-    DO_NOT_USE, SATURATED and JUMP_DET, with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]`` electrons/DN,
-    ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and ``sigma[1, ny, nx]``,
-    electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
+    ``data[nint, ngroup, ny, nx]`` DN; ``groupdq`` of the same shape: a group counts unless its flags are just
+    DO_NOT_USE, SATURATED or JUMP_DET, the latter with or without DO_NOT_USE, and nothing else. ``gain[ny, nx]``
+    electrons/DN, ``readnoise[ny, nx]`` electrons, of a difference of two frames. Returns ``median[1, ny, nx]`` and
+    ``sigma[1, ny, nx]``, electrons, float32: sigma^2 = |median| + readnoise^2 / nframes.
     """
-    differences = np.diff(_electrons(data, groupdq, gain), axis=1)
     with np.errstate(invalid="ignore"):
+        differences = np.diff(_electrons(data, groupdq, gain), axis=1)
         median = _median(differences.reshape(-1, *gain.shape))
         sigma = np.sqrt(np.abs(median) + readnoise * readnoise / np.float32(nframes))
     return median[np.newaxis], sigma[np.newaxis]
@@ -46,9 +51,9 @@ def clipped_noise(data, groupdq, gain):
 def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, outer, threshold):
     """Where the mean of |difference - median| / sigma over a ring around a pixel exceeds ``threshold``.
 
-    ``data``, ``groupdq``, ``gain``, ``median`` and ``sigma`` as for ``noise`` and ``clipped_noise``, ``pixeldq[ny, nx]``
-    uint32. The ring holds the pixels at ``inner`` to ``outer`` pixels from the centre. A pixel does not count, in the
-    mean or as a centre, where it is a reference pixel, where its ratio is not finite, or where ``pixeldq`` or the later
+    ``data``, ``groupdq``, ``gain``, ``median``, ``sigma`` as for ``noise`` and ``clipped_noise``; ``pixeldq[ny, nx]``
+    uint32. The ring holds the pixels at ``inner`` to ``outer`` pixels from the center. A pixel does not count, in the
+    mean or as a center, where it is a reference pixel, where its ratio is not finite, or where ``pixeldq`` or the later
     group's flags have DO_NOT_USE, SATURATED or JUMP_DET; pixels beyond the frame count as zeros. Returns
     ``found[nint, ngroup - 1, ny, nx]`` uint8, 1 or 0. Float32, rows of the ring first.
     """
@@ -64,9 +69,9 @@ def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, out
 def accept_inplace(groupdq, marks, data, gain, *, limit):
     """Flag JUMP_DET where ``marks`` does, in pixels whose mean difference of groups that changes by at most ``limit``.
 
-    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN; ``limit``
-    electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or JUMP_DET; a
-    pixel that would have no mean, or has none, is left as it is.
+    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN;
+    ``limit`` electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or
+    JUMP_DET; a pixel that would have no mean, or has none, is left as it is.
     """
     electrons = data * gain
     with np.errstate(invalid="ignore"):

@@ -18,10 +18,10 @@ def simulate(
 ) -> list[Path]:
     """Simulates exposures of a mode and what is needed to calibrate them.
 
-    Under ``out`` are written, for exposure 1 to ``count``: ``<name>_uncal.fits`` and ``<name>_truth.fits``; and ``crds/``,
-    a cache for ``CRDS_PATH`` (``CRDS_OBSERVATORY=jwst CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu``) that serves
-    all modes simulated into the same folder. Exposures of one seed see the same sky; imaging ones are dithered. The same
-    arguments give the same data.
+    For exposures 1 to ``count``, ``<name>_uncal.fits`` and ``<name>_truth.fits`` are written under ``out``; ``crds``
+    there is a CRDS_PATH (``CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu``: no server) that serves all modes
+    simulated into the same ``out``. Exposures of one seed see the same sky; imaging ones are dithered. The same
+    arguments give the same data; another seed writes files of the same names.
 
     Parameters
     ----------

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import tomllib
-from importlib.resources import as_file, files
-from pathlib import Path
+from importlib.resources import files
 from pprint import pformat
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +12,19 @@ from astropy.io import fits
 
 from gpujw.simulate import optics, references
 from gpujw.simulate.mode import MODES, load
+from gpujw.simulate.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from gpujw.simulate.mode import Mode
 
 RULES: dict[str, Any] = tomllib.loads(files("gpujw.tables").joinpath("crds.toml").read_text("utf-8"))
-PACKAGED = {"distortion": "jwst_miri_imager_distortion_flt9.asdf", "filteroffset": "jwst_miri_filteroffset_full_flt9.asdf"}
+PACKAGED = {  # of MIRI
+    "distortion": "jwst_miri_imager_distortion_flt9.asdf",
+    "filteroffset": "jwst_miri_filteroffset_full_flt9.asdf",
+}
 CONTEXT = "jwst_0001.pmap"
 USEAFTER = references.USEAFTER.replace("T", " ")
 
@@ -34,14 +36,11 @@ def write(folder: Path, mode: Mode) -> None:
     """Makes ``folder`` a CRDS_PATH with all that ``mode`` needs; what other modes left there stays."""
     _write_rules(folder)
     target = folder / "references" / "jwst" / mode.detector.instrument.lower()
-    target.mkdir(parents=True, exist_ok=True)
     references.write_all(target, mode)
     for reftype, (name, _) in _extras(mode).items():
-        path = target / name
-        if not path.exists():
-            part = Path(f"{path}.part")
-            _MAKERS[reftype](part, mode, name)
-            os.replace(part, path)
+        if not (target / name).exists():
+            with whole(target / name) as path:
+                _MAKERS[reftype](path, mode)
 
 
 def selections() -> dict[str, dict[str, list[Row]]]:
@@ -49,7 +48,8 @@ def selections() -> dict[str, dict[str, list[Row]]]:
     table: dict[str, dict[str, list[Row]]] = {}
     for mode in (load(name) for name in MODES):
         rows = table.setdefault(mode.detector.instrument.lower(), {})
-        made = {kind.reftype: (references.filename(mode, kind), _KEYS[kind.full_frame]) for kind in references.kinds(mode.detector)}
+        kinds = references.kinds(mode.detector)
+        made = {kind.reftype: (references.filename(mode, kind), _KEYS[kind.full_frame]) for kind in kinds}
         for reftype, (name, known) in {**made, **_extras(mode)}.items():
             row = _key(mode, reftype, known), name
             if row not in rows.setdefault(reftype, []):
@@ -81,29 +81,27 @@ def _extras(mode: Mode) -> dict[str, tuple[str, tuple[str, ...]]]:
     return extras
 
 
-def _packaged(part: Path, mode: Mode, name: str) -> None:
-    with as_file(files("gpujw.simulate") / "references" / name) as source:
-        shutil.copyfile(source, part)
+def _packaged(path: Path, mode: Mode) -> None:
+    path.write_bytes((files("gpujw.simulate") / "references" / path.name).read_bytes())
 
 
-def _distortion(part: Path, mode: Mode, name: str) -> None:
+def _distortion(path: Path, mode: Mode) -> None:
     if mode.detector.miri:
-        _packaged(part, mode, name)
+        _packaged(path, mode)
     else:
-        optics.write_distortion(part, mode.detector)
+        optics.write_distortion(path, mode.detector)
 
 
-def _jump_parameters(part: Path, mode: Mode, name: str) -> None:
-    optics.write_jump_parameters(part, mode.detector)
+def _jump_parameters(path: Path, mode: Mode) -> None:
+    optics.write_jump_parameters(path, mode.detector)
 
 
-def _ipc(part: Path, mode: Mode, name: str) -> None:
-    header = references.header(name, mode, references.Kind("ipc", "IPCModel", full_frame=True))
-    image = fits.ImageHDU(optics.decoupling_kernel(), name="SCI")
-    fits.HDUList([fits.PrimaryHDU(header=header), image]).writeto(part, overwrite=True)
+def _ipc(path: Path, mode: Mode) -> None:
+    header = references.header(path.name, mode, references.Kind("ipc", "IPCModel"))
+    fits.HDUList([fits.PrimaryHDU(header=header), fits.ImageHDU(optics.decoupling_kernel(), name="SCI")]).writeto(path)
 
 
-_MAKERS: dict[str, Callable[[Path, Mode, str], None]] = {
+_MAKERS: dict[str, Callable[[Path, Mode], None]] = {
     "distortion": _distortion,
     "filteroffset": _packaged,
     "ipc": _ipc,
@@ -119,7 +117,8 @@ def _parkey(instrument: str, reftype: str) -> tuple[tuple[str, ...], bool]:
 
 
 def _key(mode: Mode, reftype: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    values = {"detector": mode.detector.name, "subarray": mode.subarray, "readpatt": mode.readpatt, "exp_type": mode.exp_type}
+    values = {"subarray": mode.subarray, "readpatt": mode.readpatt, "exp_type": mode.exp_type}
+    values["detector"] = mode.detector.name
     names, _ = _parkey(mode.detector.instrument.lower(), reftype)
     return tuple(values[name] if name in known else "N/A" for name in names)
 
@@ -128,7 +127,8 @@ def _write_rules(folder: Path) -> None:
     rules = folder / "mappings" / "jwst"
     table = selections()
     contexts = {name.upper(): f"jwst_{name}_0001.imap" for name in table}
-    _put(rules / CONTEXT, _mapping({"mapping": "PIPELINE", "parkey": ("META.INSTRUMENT.NAME",)}, CONTEXT, pformat(contexts)))
+    header: dict[str, Any] = {"mapping": "PIPELINE", "parkey": ("META.INSTRUMENT.NAME",)}
+    _put(rules / CONTEXT, _mapping(header, CONTEXT, pformat(contexts)))
     for instrument, types in table.items():
         served = {reftype: f"jwst_{instrument}_{reftype}_0001.rmap" for reftype in types}
         named = {**dict.fromkeys(_all_types(), "N/A"), **served}
@@ -142,7 +142,7 @@ def _write_rules(folder: Path) -> None:
 
 def _all_types() -> list[str]:
     types = RULES["types"]
-    return types["references"].split() + [f"pars-{step}" for step in types["pars"].split()]
+    return [*types["references"].split(), *(f"pars-{step}" for step in types["pars"].split())]
 
 
 def _rmap(instrument: str, reftype: str, name: str, rows: list[Row]) -> str:
@@ -199,8 +199,5 @@ def _server() -> dict[str, Any]:
 
 
 def _put(path: Path, text: str) -> None:
-    """Writes a small file in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(f"{path}.part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
+    with whole(path) as part:
+        part.write_text(text, "utf-8")

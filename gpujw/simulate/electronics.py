@@ -1,4 +1,4 @@
-"""What the read-out adds to the counts: amplifier drifts, odd-even offsets, 1/f noise along the rows of the detector frame."""
+"""What the read-out adds to the counts: amplifier drifts, odd-even offsets, 1/f noise along the detector's rows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OWN_NOISE = 0.3  # part of the 1/f noise that belongs to one amplifier alone: no
 class Readout:
     """Offsets (DN) of every pixel of any group, in the science orientation; drawn once for an exposure.
 
-    The slow drift of each amplifier, its odd-even offset and its 1/f noise follow the fast and slow axes of the detector
-    (|FASTAXIS| = 2: transposed). MIRI reads four interleaved columns, and its odd and even rows differ.
+    The slow drift of each amplifier, its odd-even offset and its 1/f noise follow the fast and slow axes of the
+    detector (|FASTAXIS| = 2: transposed). MIRI reads four interleaved columns, and its odd and even rows differ.
     """
 
     def __init__(self, mode: Mode, random: np.random.Generator) -> None:
@@ -32,21 +32,22 @@ class Readout:
         self.parity = parity
         self.offsets = _drifts(mode, random, groups)
         if mode.row_noise:
-            rows = _pink(random, (*groups, 1, slow.size)) * np.float32(mode.row_noise)
-            self.rows = rows + _pink(random, (*groups, mode.noutputs, slow.size)) * np.float32(mode.row_noise * OWN_NOISE)
+            common = _pink(random, (*groups, 1, slow.size))
+            own = _pink(random, (*groups, mode.noutputs, slow.size))
+            self.rows = np.float32(mode.row_noise) * (common + np.float32(OWN_NOISE) * own)
 
     def offset(self, integration: int, group: int, rows: slice) -> np.ndarray:
         """Offsets of one group, float32, that broadcast to [rows, nx]."""
-        here = self.offsets[integration, group]
+        here: np.ndarray = self.offsets[integration, group]
         if self.mode.detector.miri:
-            return here[self.amplifier[None, :], self.parity[rows, None]]
+            return np.asarray(here[self.amplifier[None, :], self.parity[rows, None]])
         along_y = abs(self.mode.detector.fast_axis) == 2
         fast, slow = (rows, slice(None)) if along_y else (slice(None), rows)
         amplifier = self.amplifier[fast]
         field = here[amplifier, self.parity[fast]][None, :]  # [slow, fast]
         if self.mode.row_noise:
             field = field + self.rows[integration, group, amplifier, slow].T
-        return field.T if along_y else field
+        return np.asarray(field.T if along_y else field)
 
 
 def _indices(mode: Mode) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +61,7 @@ def _indices(mode: Mode) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _drifts(mode: Mode, random: np.random.Generator, groups: tuple[int, int]) -> np.ndarray:
-    """[nint, ngroup, amplifier, parity] offsets: one level an integration, a walk from group to group, odd against even."""
+    """[nint, ngroup, amplifier, parity]: a level for the integration, a walk from group to group, odd against even."""
     scale = np.float32(mode.drift)
     level = random.standard_normal((groups[0], 1, AMPLIFIERS, 1), np.float32) * 8 * scale
     walk = np.cumsum(random.standard_normal((*groups, AMPLIFIERS, 1), np.float32), axis=1) * scale

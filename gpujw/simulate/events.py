@@ -1,4 +1,4 @@
-"""Particles: cosmic rays, snowballs (near infrared) and showers (MIRI), as charge that arrives at a pixel before a read."""
+"""Particles: cosmic rays, snowballs (near infrared) and showers (MIRI), as charge that reaches pixels before a read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from gpujw import dq
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gpujw.simulate.mode import Mode
     from gpujw.simulate.pixels import Pixels
 
@@ -52,20 +54,17 @@ class Deposits:
 def draw(mode: Mode, pixels: Pixels, random: np.random.Generator) -> tuple[Deposits, np.ndarray]:
     """All events of an exposure: their deposits, and the table ``JUMP`` of what happened.
 
-    A cosmic ray has one row a pixel; a snowball or a shower has one row with its centre, peak and outer radius. Indices are
-    0-based; ``group`` and ``frame`` tell the first read that holds the charge.
+    A cosmic ray has one row a pixel; a snowball or a shower has one row with its centre, peak and outer radius. Indices
+    are 0-based; ``group`` and ``frame`` tell the first read that holds the charge.
     """
-    charge: list[np.ndarray] = []
-    table: list[np.ndarray] = []
-    _cosmic_rays(mode, pixels, random, charge, table)
-    detector = mode.detector
-    for kind, rate, stamp in (("SNOWBALL", detector.snowballs, _snowball), ("SHOWER", detector.showers, _shower)):
-        share = np.prod(mode.shape) / np.prod(detector.shape)
-        _extended(mode, pixels, random, kind, random.poisson(rate * share * _seconds(mode)), stamp, charge, table)
+    charge, table = _cosmic_rays(mode, random)
+    for kind, profile, radius, when in _large_events(mode, random):
+        deposit, row = _place(mode, random, profile, when)
+        row["event"], row["kind"], row["radius"] = table["event"].max(initial=-1) + 1, kind, radius
+        charge, table = np.concatenate([charge, deposit], axis=1), np.concatenate([table, row])
     sensitive = ~pixels.has(dq.REFERENCE_PIXEL | dq.DEAD)
-    deposits = _sorted(mode, np.concatenate(charge, axis=1), sensitive)
-    jumps = np.concatenate(table)
-    return deposits, jumps[sensitive[jumps["y"], jumps["x"]] | (jumps["radius"] > 0)]
+    table["amplitude"] /= pixels.gain[table["y"], table["x"]]
+    return _sorted(charge, sensitive), table[sensitive[table["y"], table["x"]] | (table["radius"] > 0)]
 
 
 def _seconds(mode: Mode) -> float:
@@ -81,20 +80,29 @@ def _moments(mode: Mode, random: np.random.Generator, number: int) -> np.ndarray
     return moments
 
 
-def _rows(mode: Mode, when: np.ndarray, event: np.ndarray, kind: str, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _large_events(mode: Mode, random: np.random.Generator) -> Iterator[tuple[str, np.ndarray, float, int]]:
+    """Kind, electrons [k, k], outer radius and moment of every snowball and shower."""
+    share = float(np.prod(mode.shape) / np.prod(mode.detector.shape)) * _seconds(mode)
+    for kind, rate, shape in (
+        ("SNOWBALL", mode.detector.snowballs, _snowball),
+        ("SHOWER", mode.detector.showers, _shower),
+    ):
+        for when in _moments(mode, random, random.poisson(rate * share)):
+            yield kind, *shape(mode, random), int(when)
+
+
+def _rows(mode: Mode, when: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     rows = np.zeros(when.size, JUMP)
     reads = mode.ngroups * mode.nframes
-    rows["event"], rows["kind"], rows["y"], rows["x"] = event, kind, y, x
+    rows["y"], rows["x"] = y, x
     rows["integration"] = when // reads
     rows["group"] = when % reads // mode.nframes
     rows["frame"] = when % mode.nframes
     return rows
 
 
-def _cosmic_rays(
-    mode: Mode, pixels: Pixels, random: np.random.Generator, charge: list[np.ndarray], table: list[np.ndarray]
-) -> None:
-    """Straight tracks of one to a few pixels."""
+def _cosmic_rays(mode: Mode, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Straight tracks of one to a few pixels: rows when, y, x, electrons; and the table with electrons as amplitude."""
     ny, nx = mode.shape
     area = ny * nx * (mode.detector.pixel_um * 1e-4) ** 2
     number = random.poisson(mode.cosmic_rays * area * _seconds(mode))
@@ -103,39 +111,26 @@ def _cosmic_rays(
     size = 1 + length.astype(int)
     event = np.repeat(np.arange(number), size)
     along = np.arange(event.size) - np.repeat(np.cumsum(size) - size, size)
-    y = np.floor(random.uniform(0, ny, number)[event] + along * np.sin(angle)[event]).astype(int)
-    x = np.floor(random.uniform(0, nx, number)[event] + along * np.cos(angle)[event]).astype(int)
+    y = np.floor(random.uniform(0, ny, number)[event] + along * np.sin(angle)[event])
+    x = np.floor(random.uniform(0, nx, number)[event] + along * np.cos(angle)[event])
     when = _moments(mode, random, number)[event]
     electrons = CR_ELECTRONS * np.exp(CR_SCATTER * random.standard_normal(event.size))
-    keep = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-    when, y, x, event, electrons = (array[keep] for array in (when, y, x, event, electrons))
-    rows = _rows(mode, when, event, "CR", y, x)
-    rows["amplitude"] = electrons / pixels.gain[y, x]
-    charge.append(np.stack([when, y, x, electrons]))
-    table.append(rows)
+    inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
+    charge = np.stack([when, y, x, electrons])[:, inside]
+    rows = _rows(mode, when[inside], charge[1], charge[2])
+    rows["event"], rows["kind"], rows["amplitude"] = event[inside], "CR", charge[3]
+    return charge, rows
 
 
-def _extended(  # noqa: PLR0917  one event kind, all that it needs
-    mode: Mode,
-    pixels: Pixels,
-    random: np.random.Generator,
-    kind: str,
-    number: int,
-    stamp: object,
-    charge: list[np.ndarray],
-    table: list[np.ndarray],
-) -> None:
+def _place(mode: Mode, random: np.random.Generator, profile: np.ndarray, when: int) -> tuple[np.ndarray, np.ndarray]:
+    """Puts a large event anywhere on the detector; rows when, y, x, electrons, and its row of the table."""
     ny, nx = mode.shape
-    for index, when in enumerate(_moments(mode, random, number)):
-        profile, radius = stamp(mode, random)  # type: ignore[operator]
-        y0, x0 = int(random.integers(0, ny)), int(random.integers(0, nx))
-        half = profile.shape[0] // 2
-        y, x = (grid.ravel() for grid in np.mgrid[y0 - half : y0 + half + 1, x0 - half : x0 + half + 1])
-        keep = (y >= 0) & (y < ny) & (x >= 0) & (x < nx) & (profile.ravel() > 0)
-        rows = _rows(mode, np.array([when]), np.array([1_000_000 + index]), kind, np.array([y0]), np.array([x0]))
-        rows["amplitude"], rows["radius"] = profile.max() / pixels.gain[y0, x0], radius
-        charge.append(np.stack([np.full(keep.sum(), when), y[keep], x[keep], profile.ravel()[keep]]))
-        table.append(rows)
+    centre = random.integers(0, ny), random.integers(0, nx)
+    y, x = (np.indices(profile.shape).reshape(2, -1).T + centre - profile.shape[0] // 2).T
+    keep = (y >= 0) & (y < ny) & (x >= 0) & (x < nx) & (profile.ravel() > 0)
+    row = _rows(mode, np.array([when]), np.array([centre[0]]), np.array([centre[1]]))
+    row["amplitude"] = profile.max()
+    return np.stack([np.full(y.size, when), y, x, profile.ravel()])[:, keep], row
 
 
 def _snowball(mode: Mode, random: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -149,7 +144,7 @@ def _snowball(mode: Mode, random: np.random.Generator) -> tuple[np.ndarray, floa
 
 
 def _shower(mode: Mode, random: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Electrons of a shower: a broad blob of one to two sigma of a group difference, uneven as the secondaries that make it."""
+    """Electrons of a shower: a broad, grainy blob of one to three sigma of a group difference at its peak."""
     radius = random.uniform(20, 60)
     distance = _distance(int(np.ceil(radius)))
     sigma = mode.detector.gain * mode.detector.readnoise * np.sqrt(2)
@@ -163,8 +158,9 @@ def _distance(half: int) -> np.ndarray:
     return distance
 
 
-def _sorted(mode: Mode, charge: np.ndarray, sensitive: np.ndarray) -> Deposits:
+def _sorted(charge: np.ndarray, sensitive: np.ndarray) -> Deposits:
     when, y, x = charge[:3].astype(int)
     keep = sensitive[y, x]
     order = np.lexsort((x[keep], y[keep], when[keep]))
-    return Deposits(*(array[keep][order] for array in (when, y, x)), charge[3][keep][order].astype(np.float32))
+    when, y, x, electrons = (array[keep][order] for array in (when, y, x, charge[3]))
+    return Deposits(when, y, x, electrons.astype(np.float32))

@@ -160,17 +160,18 @@ def load(name: str, ngroups: int | None = None, nints: int | None = None) -> Mod
     """
     if name not in MODES:
         raise UsageError(f"no mode {name!r} to simulate; there are {', '.join(MODES)}")
-    row = dict(TABLE["mode"][name])
+    row = _frozen(TABLE["mode"][name])
     detector = row.pop("detector")
     pointing = {key: row.pop(key) for key in ("v2", "v3", "v3_angle", "x_ref", "y_ref") if key in row}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    mode = Mode(name=name, detector=_detector(detector), pointing=pointing, **values)
-    mode = replace(mode, ngroups=mode.ngroups if ngroups is None else ngroups, nints=nints or mode.nints)
-    if mode.ngroups < 1 or (nints is not None and nints < 1):
-        raise UsageError(f"ngroups={ngroups}, nints={nints}: both must be at least 1")
-    return mode
+    asked = {key: value for key, value in (("ngroups", ngroups), ("nints", nints)) if value is not None}
+    if any(value < 1 for value in asked.values()):
+        raise UsageError(f"{asked}: must be at least 1")
+    return replace(Mode(name=name, detector=_detector(detector), pointing=pointing, **row), **asked)  # type: ignore[arg-type]
 
 
 def _detector(name: str) -> Detector:
-    row = TABLE["detector"][name]
-    return Detector(name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+    return Detector(name=name, **_frozen(TABLE["detector"][name]))
+
+
+def _frozen(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}

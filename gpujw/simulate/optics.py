@@ -1,4 +1,4 @@
-"""Reference files of the optics and of steps' parameters, written as ASDF: distortion by SIAF, parameters of the jump step."""
+"""References that are no maps of pixels: distortion by SIAF, coupling of neighbours, parameters of the jump step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write_distortion(path: Path, detector: Detector) -> None:
     instrument: dict[str, Any] = {"name": detector.instrument, "detector": detector.name}
     if detector.instrument == "NIRCAM":
         instrument |= {"module": detector.module, "channel": detector.channel, "p_pupil": "CLEAR|"}
-    meta = _meta(detector, "distortion", "Distortion by the SIAF polynomials, terms up to the fourth order")
+    meta = _meta("distortion", "Distortion by the SIAF polynomials, terms up to the fourth order")
     meta |= {"instrument": instrument, "model_type": "DistortionModel"}
     meta |= {"input_units": units.pix, "output_units": units.arcsec, "exposure": {"type": "N/A"}}
     asdf.AsdfFile({"meta": meta, "model": distortion(detector)}).write_to(path)
@@ -50,7 +50,7 @@ def write_distortion(path: Path, detector: Detector) -> None:
 
 def write_jump_parameters(path: Path, detector: Detector) -> None:
     """Parameters of the jump step, near to those that operations use for full-frame spectra."""
-    meta = _meta(detector, "pars-jumpstep", "Jump parameters with snowballs") | {"instrument": {"name": detector.instrument}}
+    meta = _meta("pars-jumpstep", "Jump parameters with snowballs") | {"instrument": {"name": detector.instrument}}
     tree = {"class": "jwst.jump.jump_step.JumpStep", "name": "jump", "meta": meta, "parameters": dict(JUMP_PARAMETERS)}
     asdf.AsdfFile(tree).write_to(path)
 
@@ -92,13 +92,13 @@ def coupling_kernel() -> np.ndarray:
 
 
 def decoupling_kernel() -> np.ndarray:
-    """[7, 7] kernel that undoes :func:`coupling_kernel`: its reciprocal in Fourier space, cut where it is below 1e-4."""
+    """[7, 7] kernel that undoes :func:`coupling_kernel`: its reciprocal in Fourier space, cut below 1e-4."""
     wide = np.zeros((64, 64))
     wide[:3, :3] = coupling_kernel()
     wide = np.roll(wide, (-1, -1), axis=(0, 1))
     inverse = np.roll(np.fft.ifft2(1 / np.fft.fft2(wide)).real, (KERNEL_SIZE // 2,) * 2, axis=(0, 1))
     kernel = inverse[:KERNEL_SIZE, :KERNEL_SIZE]
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def _polynomial(degree: int, terms: tuple[float, ...]) -> Polynomial2D:
@@ -111,7 +111,7 @@ def _linear(values: np.ndarray) -> Polynomial2D:
     return Polynomial2D(1, c0_0=origin, c1_0=along_x - origin, c0_1=along_y - origin)
 
 
-def _meta(detector: Detector, reftype: str, description: str) -> dict[str, Any]:
+def _meta(reftype: str, description: str) -> dict[str, Any]:
     return {
         "telescope": "JWST",
         "author": "gpujw.simulate",

@@ -1,4 +1,4 @@
-"""What each pixel of a detector is like: gain, noise, well, dark, defects. The same in every exposure and its references."""
+"""What each pixel of a detector is like: gain, noise, well, dark, defects; the same in exposures and references."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ DEFECTS = (
 )
 BAD_REFERENCE_FRACTION = 2e-3
 
-# Linear counts are S (1 + u + B u2 + C u3) of measured counts S, with u = curvature * S: one shape for all pixels, so that
-# its inverse is one function too.
+# Linear counts are S (1 + u + B u2 + C u3) of measured counts S, with u = curvature * S: one shape for all pixels, so
+# that its inverse is one function too.
 B, C = 0.8, 1.5
 BAND = 64  # rows drawn together
 STEEPEST = 0.14  # curvature times linear counts, never beyond
@@ -110,7 +110,7 @@ def compress(linear: np.ndarray, curvature: np.ndarray) -> np.ndarray:
         ratio *= v
         ratio += coefficient
     ratio *= linear
-    return ratio
+    return np.asarray(ratio)
 
 
 def linear_coefficients(curvature: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where pixels look: science pixels to V2V3 by the SIAF polynomials, V2V3 to the sky by the attitude of the telescope."""
+"""Where pixels look: pixels to V2V3 by the SIAF polynomials, V2V3 to the sky by the attitude of the telescope."""
 
 from __future__ import annotations
 
@@ -46,16 +46,15 @@ class Pointing:
 
     def to_sky(self, v2: np.ndarray, v3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Right ascension and declination (degrees) of V2, V3 (arcsec); velocity aberration as a scale."""
-        scale = self.va_scale
-        v2, v3 = scale * v2 + (1 - scale) * self.v2, scale * v3 + (1 - scale) * self.v3
+        v2, v3 = self.v2 + self.va_scale * (v2 - self.v2), self.v3 + self.va_scale * (v3 - self.v3)
         x, y, z = self.matrix() @ _direction(v2 * ARCSEC, v3 * ARCSEC)
         return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arcsin(z))
 
     def from_sky(self, ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """V2 and V3 (arcsec) of sky positions (degrees)."""
         x, y, z = self.matrix().T @ _direction(np.radians(ra), np.radians(dec))
-        v2, v3 = np.arctan2(y, x) / ARCSEC, np.arcsin(z) / ARCSEC
-        return (v2 - (1 - self.va_scale) * self.v2) / self.va_scale, (v3 - (1 - self.va_scale) * self.v3) / self.va_scale
+        dv2, dv3 = np.arctan2(y, x) / ARCSEC - self.v2, np.arcsin(z) / ARCSEC - self.v3
+        return self.v2 + dv2 / self.va_scale, self.v3 + dv3 / self.va_scale
 
 
 def point(mode: Mode, exposure: int) -> Pointing:
@@ -72,10 +71,11 @@ def point(mode: Mode, exposure: int) -> Pointing:
 
 
 def dither(mode: Mode, exposure: int) -> tuple[float, float]:
-    """Pixels by which the field of exposure 1, 2 ... is moved; a hundredth of the window at most in small windows."""
+    """Pixels by which the field of exposure 1, 2 ... is moved along x and y; less in small windows."""
     turn, step = divmod(exposure - 1, len(DITHERS))
     scale = min(1.0, min(mode.size) / 1000)
-    return tuple(scale * (offset + turn / 3) if exposure > 1 else 0.0 for offset in DITHERS[step])  # type: ignore[return-value]
+    dx, dy = DITHERS[step]
+    return scale * (dx + turn / 3), scale * (dy + turn / 3)
 
 
 def pixel_scale(mode: Mode) -> tuple[float, float]:

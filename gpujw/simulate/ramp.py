@@ -87,15 +87,15 @@ class Block:
     def sample(self, charge: np.ndarray, steps: np.ndarray, hits: Iterator[Hits]) -> np.ndarray:
         """Mean counts of the reads after each of ``steps`` frames, with read noise; ``charge`` goes on to the last.
 
-        The number of photons is drawn for all steps together. Given it, the mean over reads that share these photons has
-        the variance of a sum over photons of the share of reads that see each.
+        The number of photons is drawn for all steps together. Given it, the mean over the reads has the variance of a
+        sum over photons of the share of the reads that see each.
         """
         passed = np.cumsum(steps)
         arrived = self.arrivals(int(passed[-1]))
-        total = np.float32(0)
+        total = np.zeros_like(charge)
         for part, (y, x, electrons) in zip(passed / passed[-1], hits, strict=False):
             np.add.at(charge, (y - self.rows.start, x), electrons)
-            total = total + self.measured(charge + arrived * np.float32(part))
+            total += self.measured(charge + arrived * np.float32(part))
         charge += arrived
         reads = len(steps)
         mean = total / np.float32(reads) + self.normal() * self.readnoise * np.float32(reads**-0.5)
@@ -104,7 +104,9 @@ class Block:
             share = steps / passed[-1]
             spread = share @ seen**2 - (share @ seen) ** 2
             mean += np.sqrt(arrived * np.float32(spread)) * self.normal() / self.gain
-        return mean if self.kernel is None else ndimage.convolve(mean, self.kernel, mode="nearest")
+        if self.kernel is not None:
+            mean = ndimage.convolve(mean, self.kernel, mode="nearest")
+        return np.asarray(mean)
 
 
 def expose(
@@ -144,18 +146,16 @@ def _integrate(
         if group == 0 and out.zeroframe is not None:  # the first frame comes down by itself too
             mean = block.sample(charge, steps[:1], hits)
             out.zeroframe[integration, rows] = _digitise(mean + fixed)
-            steps, weight = steps[1:], np.float32(1 / mode.nframes)
-            mean *= weight
+            if mode.nframes > 1:
+                mean += (block.sample(charge, steps[1:], hits) - mean) * np.float32(1 - 1 / mode.nframes)
         else:
-            mean, weight = np.float32(0), np.float32(0)
-        if len(steps):
-            mean = mean + block.sample(charge, steps, hits) * (1 - weight)
+            mean = block.sample(charge, steps, hits)
         out.ramp[integration, group, rows] = counts = _digitise(mean + fixed)
         out.saturated[rows] |= counts >= block.level
 
 
 def settling(mode: Mode, integration: int, frame: int) -> float:
-    """Scale (DN) of what a frame shows after a reset without any charge: part of the dark, fading within a few frames."""
+    """Scale (DN) of what a frame shows after a reset without any charge: part of the dark, soon gone."""
     if mode.detector.miri and integration:
         return 0.0
     return SETTLING_COUNTS * float(np.exp(-frame / SETTLING_DECAY))
@@ -184,7 +184,7 @@ def reset_pattern(mode: Mode) -> np.ndarray:
 
 
 def _transients(block: Block, integration: int, group: int) -> np.ndarray:
-    """What a group holds beyond charge and pedestal: settling, and in MIRI reset anomaly, RSCD and last-group effect."""
+    """What a group holds beyond charge and pedestal: settling; in MIRI reset anomaly, RSCD, last-group effect."""
     mode = block.mode
     first = group * (mode.nframes + mode.groupgap)
     total = block.settling * np.float32(
@@ -209,11 +209,25 @@ def _blocks(
     level = pixels.saturation_level(mode.detector, detector)
     bias = pixels.pedestal(mode)
     reset = reset_pattern(mode) if mode.detector.miri else bias
-    maps = (detector.gain, detector.readnoise, detector.curvature, detector.well, bias, reset, settling_pattern(mode), level)
+    settles = settling_pattern(mode)
     height = ny if mode.ipc else max(1, BLOCK // nx)
     for start in range(0, ny, height):
         rows = slice(start, min(ny, start + height))
-        yield Block(mode, rows, photons[rows], *(array[rows] for array in maps), kernel, random)
+        yield Block(
+            mode,
+            rows,
+            photons=photons[rows],
+            gain=detector.gain[rows],
+            readnoise=detector.readnoise[rows],
+            curvature=detector.curvature[rows],
+            well=detector.well[rows],
+            bias=bias[rows],
+            reset=reset[rows],
+            settling=settles[rows],
+            level=level[rows],
+            kernel=kernel,
+            random=random,
+        )
 
 
 def _digitise(counts: np.ndarray) -> np.ndarray:

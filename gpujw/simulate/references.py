@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +10,11 @@ from astropy.io import fits
 
 from gpujw import dq
 from gpujw.simulate import pixels, ramp
+from gpujw.simulate.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from gpujw.simulate.mode import Detector, Mode
     from gpujw.simulate.pixels import Pixels
@@ -31,23 +31,23 @@ class Kind:
 
     reftype: str
     model: str
-    full_frame: bool
     bits: tuple[str, ...] = ()
+    full_frame: bool = True  # else of the window and read pattern of one mode
 
 
 MASK_BITS = ("DO_NOT_USE", "DEAD", "HOT", "TELEGRAPH", "BAD_REF_PIXEL", "REFERENCE_PIXEL")
 KINDS = {
     kind.reftype: kind
     for kind in (
-        Kind("mask", "MaskModel", True, MASK_BITS),
-        Kind("saturation", "SaturationModel", True, ("NO_SAT_CHECK",)),
-        Kind("linearity", "LinearityModel", True, ("NONLINEAR", "NO_LIN_CORR")),
-        Kind("gain", "GainModel", True),
-        Kind("readnoise", "ReadnoiseModel", True),
-        Kind("rscd", "RSCDModel", True),
-        Kind("superbias", "SuperBiasModel", False, ("DO_NOT_USE", "UNRELIABLE_BIAS")),
-        Kind("reset", "ResetModel", False, ("DO_NOT_USE", "UNRELIABLE_BIAS")),
-        Kind("dark", "DarkModel", False, ("DO_NOT_USE", "HOT", "UNRELIABLE_DARK")),
+        Kind("mask", "MaskModel", MASK_BITS),
+        Kind("saturation", "SaturationModel", ("NO_SAT_CHECK",)),
+        Kind("linearity", "LinearityModel", ("NONLINEAR", "NO_LIN_CORR")),
+        Kind("gain", "GainModel"),
+        Kind("readnoise", "ReadnoiseModel"),
+        Kind("rscd", "RSCDModel"),
+        Kind("superbias", "SuperBiasModel", ("DO_NOT_USE", "UNRELIABLE_BIAS"), full_frame=False),
+        Kind("reset", "ResetModel", ("DO_NOT_USE", "UNRELIABLE_BIAS"), full_frame=False),
+        Kind("dark", "DarkModel", ("DO_NOT_USE", "HOT", "UNRELIABLE_DARK"), full_frame=False),
     )
 }
 
@@ -76,20 +76,19 @@ def write_all(folder: Path, mode: Mode) -> None:
         return
     full = pixels.build(mode.detector)
     for kind in absent:
-        path = folder / filename(mode, kind)
-        part = Path(f"{path}.part")
-        _write(part, path.name, mode, kind, full)
-        os.replace(part, path)
+        with whole(folder / filename(mode, kind)) as path:
+            _write(path, mode, kind, full)
 
 
 def _serves(path: Path, mode: Mode, kind: Kind) -> bool:
     return path.exists() and (kind.reftype != "dark" or int(fits.getval(path, "NGROUPS")) >= dark_frames(mode))
 
 
-def _write(part: Path, name: str, mode: Mode, kind: Kind, full: Pixels) -> None:
-    primary = fits.PrimaryHDU(header=header(name, mode, kind))
+def _write(path: Path, mode: Mode, kind: Kind, full: Pixels) -> None:
+    primary = fits.PrimaryHDU(header=header(path.name, mode, kind))
     if kind.reftype == "dark":
-        _write_dark(part, primary, mode, kind, full)
+        primary.writeto(path)
+        _append_dark(path, mode, kind, full)
         return
     makers: dict[str, Callable[[Mode, Pixels], dict[str, Any]]] = {
         "mask": lambda _, every: {"DQ": every.dq},
@@ -102,7 +101,7 @@ def _write(part: Path, name: str, mode: Mode, kind: Kind, full: Pixels) -> None:
         "rscd": lambda *_: {"RSCD_GROUP_SKIP": _rscd()},
     }
     arrays = makers[kind.reftype](mode, full)
-    fits.HDUList([primary, *_extensions(arrays, kind)]).writeto(part, overwrite=True)
+    fits.HDUList([primary, *_extensions(arrays, kind)]).writeto(path)
 
 
 def _extensions(arrays: dict[str, Any], kind: Kind) -> Iterator[fits.ImageHDU | fits.BinTableHDU]:
@@ -129,6 +128,7 @@ def _definitions(kind: Kind) -> np.ndarray:
 
 
 def header(name: str, mode: Mode, kind: Kind) -> fits.Header:
+    """Primary keywords of a reference file of this kind that serves ``mode``."""
     detector = mode.detector
     ny, nx = detector.shape
     values: dict[str, Any] = {
@@ -144,17 +144,18 @@ def header(name: str, mode: Mode, kind: Kind) -> fits.Header:
         "INSTRUME": detector.instrument,
         "DETECTOR": detector.name,
     }
-    window = {"SUBARRAY": "FULL", "SUBSTRT1": 1, "SUBSTRT2": 1, "SUBSIZE1": nx, "SUBSIZE2": ny}
+    window: tuple[Any, ...] = "FULL", 1, 1, nx, ny
     if not kind.full_frame:
-        start, size = mode.start, mode.size
-        window = {"SUBARRAY": mode.subarray, "SUBSTRT1": start[0], "SUBSTRT2": start[1], "SUBSIZE1": size[0], "SUBSIZE2": size[1]}
+        window = mode.subarray, *mode.start, *mode.size
         values |= {"EXP_TYPE": mode.exp_type, "READPATT": mode.readpatt, "NOUTPUTS": mode.noutputs}
     if kind.reftype == "dark":
-        values |= {"NFRAMES": 1, "GROUPGAP": 0, "NGROUPS": dark_frames(mode), "TFRAME": mode.tframe, "TGROUP": mode.tframe}
+        values |= {"NFRAMES": 1, "GROUPGAP": 0, "NGROUPS": dark_frames(mode)}
+        values |= {"TFRAME": mode.tframe, "TGROUP": mode.tframe}
     if kind.reftype == "reset":
         values |= {"NGROUPS": ramp.RESET_GROUPS, "NINTS": MIRI_DARK_INTEGRATIONS}
-    axes = {"FASTAXIS": detector.fast_axis, "SLOWAXIS": detector.slow_axis}
-    return fits.Header(list((values | window | axes).items()))
+    values |= dict(zip(("SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2"), window, strict=True))
+    values |= {"FASTAXIS": detector.fast_axis, "SLOWAXIS": detector.slow_axis}
+    return fits.Header(list(values.items()))
 
 
 def _model(mode: Mode, kind: Kind) -> str:
@@ -185,9 +186,14 @@ def _gain(mode: Mode, full: Pixels) -> dict[str, Any]:
 
 
 def _reset(mode: Mode, full: Pixels) -> dict[str, Any]:
-    pattern = ramp.reset_pattern(mode)
-    steps = [[ramp.reset_amplitude(mode, i, g) for g in range(ramp.RESET_GROUPS)] for i in range(MIRI_DARK_INTEGRATIONS)]
-    return {"SCI": np.array(steps, np.float32)[:, :, None, None] * pattern, "DQ": full.dq[mode.cut]}
+    scale = np.array(
+        [
+            [ramp.reset_amplitude(mode, integration, group) for group in range(ramp.RESET_GROUPS)]
+            for integration in range(MIRI_DARK_INTEGRATIONS)
+        ],
+        np.float32,
+    )
+    return {"SCI": scale[:, :, None, None] * ramp.reset_pattern(mode), "DQ": full.dq[mode.cut]}
 
 
 def _rscd() -> np.ndarray:
@@ -195,15 +201,14 @@ def _rscd() -> np.ndarray:
     return np.array(rows, [("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")])
 
 
-def _write_dark(part: Path, primary: fits.PrimaryHDU, mode: Mode, kind: Kind, full: Pixels) -> None:
+def _append_dark(path: Path, mode: Mode, kind: Kind, full: Pixels) -> None:
     """Frame by frame: the dark of a long exposure is larger than what the rest of the simulator keeps in memory."""
     frames = dark_frames(mode)
     integrations = MIRI_DARK_INTEGRATIONS if mode.detector.miri else 1
     shape = (*((integrations,) if mode.detector.miri else ()), frames, *mode.shape)
     axes = [(f"NAXIS{axis}", size) for axis, size in enumerate(reversed(shape), 1)]
     structure = [("XTENSION", "IMAGE"), ("BITPIX", -32), ("NAXIS", len(shape)), *axes, ("PCOUNT", 0), ("GCOUNT", 1)]
-    primary.writeto(part, overwrite=True)
-    with part.open("ab") as file:
+    with path.open("ab") as file:
         file.write(fits.Header([*structure, ("EXTNAME", "SCI")]).tostring().encode())
         for plane in _dark_planes(mode, full.dark[mode.cut], integrations, frames):
             plane.astype(">f4").tofile(file)
@@ -211,7 +216,7 @@ def _write_dark(part: Path, primary: fits.PrimaryHDU, mode: Mode, kind: Kind, fu
     flags = local_bits(full.dq[mode.cut], kind)
     if mode.detector.miri:
         flags = np.broadcast_to(flags, (integrations, 1, *mode.shape))
-    with fits.open(part, mode="append") as hdus:
+    with fits.open(path, mode="append") as hdus:
         hdus.append(fits.ImageHDU(np.ascontiguousarray(flags), name="DQ"))
         hdus.append(fits.BinTableHDU(_definitions(kind), name="DQ_DEF"))
 

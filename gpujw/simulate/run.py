@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpujw.simulate import cache, events, optics, pixels, ramp, scene, truth, uncal
+from gpujw.simulate.whole import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def exposures(mode: Mode, out: Path, seed: int, count: int) -> list[Path]:
-    """Writes ``count`` exposures, their truth and their references under ``out``; returns the paths of the exposures."""
+    """Writes ``count`` exposures, their truth and their references under ``out``; returns the exposures' paths."""
     out.mkdir(parents=True, exist_ok=True)
     cache.write(out / "crds", mode)
     here = pixels.window(mode)
@@ -27,8 +28,8 @@ def _expose(mode: Mode, here: Pixels, out: Path, seed: int, exposure: int) -> Pa
     deposits, jumps = events.draw(mode, here, random)
     data = ramp.expose(mode, here, rate, deposits, optics.coupling_kernel() if mode.ipc else None, random)
     root = uncal.name(mode, exposure)
-    path = out / f"{root}_uncal.fits"
-    uncal.write(path, mode, exposure, data)
-    bits = truth.flags(here, data.saturated, jumps)
-    truth.write(out / f"{root}_truth.fits", mode, rate, bits, jumps, stars)
-    return path
+    with whole(out / f"{root}_uncal.fits") as path:
+        uncal.write(path, mode, exposure, data)
+    with whole(out / f"{root}_truth.fits") as path:
+        truth.write(path, mode, rate, truth.flags(here, data.saturated, jumps), jumps, stars)
+    return out / f"{root}_uncal.fits"

@@ -49,7 +49,8 @@ def _stars(mode: Mode, random: np.random.Generator, exposure: int) -> np.ndarray
     if mode.target:
         x, y, rate = np.append(x, first.x_ref), np.append(y, first.y_ref), np.append(rate, mode.target)
     if number >= 3:  # some stars that saturate, wherever the dice fall
-        x[:3], y[:3], rate[:3] = nx * np.array([0.3, 0.62, 0.8]), ny * np.array([0.7, 0.35, 0.8]), mode.brightest * np.array([1, 0.3, 0.1])
+        x[:3], y[:3] = np.array([0.3, 0.62, 0.8]) * nx, np.array([0.7, 0.35, 0.8]) * ny
+        rate[:3] = np.array([1, 0.3, 0.1]) * mode.brightest
     stars = np.zeros(x.size, STAR)
     stars["ra"], stars["dec"] = first.to_sky(*pointing.window_to_v2v3(mode, x, y))
     x, y = pointing.v2v3_to_window(mode, *here.from_sky(stars["ra"], stars["dec"]))
@@ -78,7 +79,7 @@ def _trace(mode: Mode, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     centre = ny / 2 + 5 * (place - 0.5) - 6 * (place - 0.5) ** 2
     spectrum = np.exp(-2.5 * (place - 0.35) ** 2) * (1 - 0.3 * np.exp(-(((place * 40) % 1 - 0.5) ** 2) / 0.002))
     spectrum[:] *= mode.brightest
-    return (spectrum * np.exp(-((y - centre) ** 2) / (2 * 0.85**2)) + mode.background).astype(np.float32)
+    return np.asarray(spectrum * np.exp(-((y - centre) ** 2) / (2 * 0.85**2)) + mode.background, np.float32)
 
 
 def _slices(mode: Mode, x: np.ndarray, y: np.ndarray) -> np.ndarray:

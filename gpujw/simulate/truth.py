@@ -26,10 +26,11 @@ def flags(here: Pixels, saturated: np.ndarray, jumps: np.ndarray) -> np.ndarray:
 
 
 def write(path: Path, mode: Mode, rate: np.ndarray, bits: np.ndarray, jumps: np.ndarray, stars: np.ndarray) -> None:
-    """Writes RATE (DN/s of light alone, ``[ny, nx]`` in the science frame), DQ, JUMPS and STARS; all indices from 0.
+    """Writes RATE (DN/s of light alone, ``[ny, nx]`` in the science frame), DQ, JUMPS and STARS; indices from 0.
 
-    JUMPS has a row for each pixel that a cosmic ray hit, and one for each snowball or shower (centre, peak, radius); a row's
-    ``group`` and ``frame`` are those of the first read that holds the charge. Amplitudes are linear DN.
+    JUMPS has a row for each pixel that a cosmic ray hit, and one for each snowball or shower (centre, peak, radius);
+    ``group`` and ``frame`` are those of the first read that holds the charge. Amplitudes are linear DN. A hit
+    before the first read of an integration (group 0, frame 0) leaves no step in the ramp.
     """
     primary = fits.PrimaryHDU()
     primary.header["MODE"] = mode.name, "row of tables/simulate.toml"
@@ -38,5 +39,4 @@ def write(path: Path, mode: Mode, rate: np.ndarray, bits: np.ndarray, jumps: np.
     image = fits.ImageHDU(light, name="RATE")
     image.header["BUNIT"] = "DN/s"
     tables = (fits.BinTableHDU(jumps, name="JUMPS"), fits.BinTableHDU(stars, name="STARS"))
-    fits.HDUList([primary, image, fits.ImageHDU(bits, name="DQ"), *tables]).writeto(path, overwrite=True, checksum=True)
-
+    fits.HDUList([primary, image, fits.ImageHDU(bits, name="DQ"), *tables]).writeto(path, checksum=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SECOND = np.timedelta64(1_000_000_000, "ns")
 OVERHEAD = 61.0  # seconds from the end of one exposure to the start of the next
-MJD_ZERO = np.datetime64("1858-11-17T00:00:00", "ns")
-GROUP_DAY_ZERO = np.datetime64("2000-01-01T00:00:00", "ns")
+MJD_ZERO = "1858-11-17T00:00:00"
+GROUP_DAY_ZERO = "2000-01-01T00:00:00"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Clock:
     def start(self) -> np.datetime64:
         """UTC at the start."""
         delay = (self.exposure - 1) * (self.duration + OVERHEAD)
-        start: np.datetime64 = np.datetime64(TABLE["observation"]["start"], "ns") + np.timedelta64(round(delay * 1e9), "ns")
+        start: np.datetime64 = _utc(TABLE["observation"]["start"]) + np.timedelta64(round(delay * 1e9), "ns")
         return start
 
     def at(self, seconds: np.ndarray | float) -> np.ndarray:
@@ -88,8 +88,9 @@ def write(path: Path, mode: Mode, exposure: int, data: Exposure) -> None:
 
 
 def _metadata(mode: Mode, exposure: int) -> dict[str, Any]:
-    groups = (_observation(mode, exposure), _instrument(mode), _exposure(mode, exposure), _subarray(mode), _sky(mode, exposure))
-    return {key: value for group in groups for key, value in group.items() if value not in ("", None)}
+    values = _observation(mode, exposure) | _instrument(mode) | _exposure(mode, exposure)
+    values |= _subarray(mode) | _sky(mode, exposure)
+    return {key: value for key, value in values.items() if value != ""}
 
 
 def _observation(mode: Mode, exposure: int) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def _observation(mode: Mode, exposure: int) -> dict[str, Any]:
         "observation.visit_group": "02",
         "observation.sequence_id": "1",
         "observation.activity_id": "01",
-        "observation.exposure_number": str(exposure),
+        "observation.exposure_number": f"{exposure:05d}",
         "observation.bkgdtarg": False,
         "visit.type": "PRIME_TARGETED_FIXED",
         "visit.status": "SUCCESSFUL",
@@ -290,8 +291,8 @@ def _group_table(mode: Mode, exposure: int, dtype: np.dtype) -> np.ndarray:
     last_frame = (group + 1) * (mode.nframes + mode.groupgap) - mode.groupgap
     moments = clock.at(clock.integration_starts()[integration] + last_frame * mode.tframe)
     table["integration_number"], table["group_number"] = integration + 1, group + 1
-    days = (moments - GROUP_DAY_ZERO) // (86400 * SECOND)
-    microseconds = ((moments - GROUP_DAY_ZERO) % (86400 * SECOND)) // np.timedelta64(1000, "ns")
+    days, rest = np.divmod(moments - _utc(GROUP_DAY_ZERO), 86400 * SECOND)
+    microseconds = rest // np.timedelta64(1000, "ns")
     table["end_day"] = days
     table["end_milliseconds"], table["end_submilliseconds"] = np.divmod(microseconds.astype(np.int64), 1000)
     table["group_end_time"] = np.datetime_as_string(moments, "us")
@@ -313,5 +314,9 @@ def _integration_table(mode: Mode, exposure: int, dtype: np.dtype) -> np.ndarray
 
 
 def _mjd(moments: np.ndarray) -> np.ndarray:
-    days: np.ndarray = (moments - MJD_ZERO) / (86400 * SECOND)
+    days: np.ndarray = (moments - _utc(MJD_ZERO)) / (86400 * SECOND)
     return days
+
+
+def _utc(text: str) -> np.datetime64:
+    return np.datetime64(text, "ns")

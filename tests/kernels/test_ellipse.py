@@ -11,8 +11,8 @@ from gpujw.dq import DO_NOT_USE, JUMP_DET, SATURATED
 SHAPE = 2, 5, 37, 53
 
 
-def outline(integration, group, box, centre, radii, angle=0.0):
-    return [integration, group, *box, *centre, np.sin(angle), np.cos(angle), *radii]
+def outline(integration, group, box, center, radii, angle=0.0):
+    return [integration, group, *box, *center, np.sin(angle), np.cos(angle), *radii]
 
 
 def painted(be, put, get, ellipse, after=0):
@@ -85,11 +85,11 @@ def random_ellipses(count):
     rows = np.sort(rng.integers(0, SHAPE[2] + 1, (count, 2)), axis=1)
     columns = np.sort(rng.integers(0, SHAPE[3] + 1, (count, 2)), axis=1)
     where = np.stack([rng.integers(0, 2, count), rng.integers(0, 5, count)], axis=1)
-    centre = np.stack([rng.integers(0, SHAPE[2], count), rng.integers(0, SHAPE[3], count)], axis=1)
+    center = np.stack([rng.integers(0, SHAPE[2], count), rng.integers(0, SHAPE[3], count)], axis=1)
     angle = rng.uniform(0, np.pi, (count, 1))
     # Radii may be negative: their squares are meant. Some boxes are empty.
     radii = rng.choice([-2.0, 1.0, 2.0, 5.0, 11.0], (count, 2))
-    return np.concatenate([where, rows, columns, centre, np.sin(angle), np.cos(angle), radii], axis=1)
+    return np.concatenate([where, rows, columns, center, np.sin(angle), np.cos(angle), radii], axis=1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 40])

@@ -13,6 +13,7 @@ from gpujw.cpu_fallback import label
 from gpujw.cpu_fallback.reference import label as reference
 
 JUMP, OTHER = 4, 3
+SHAPES = st.tuples(st.just(1), st.integers(1, 9), st.integers(1, 70))
 
 
 def drawn(*rows):
@@ -99,7 +100,7 @@ def test_equals_the_reference(be, put, shape, fraction):
 
 
 @settings(deadline=None, max_examples=200)
-@given(arrays(np.uint8, st.tuples(st.just(1), st.integers(1, 9), st.integers(1, 70)), elements=st.sampled_from([0, JUMP])))
+@given(arrays(np.uint8, SHAPES, elements=st.sampled_from([0, JUMP])))
 def test_equals_scipy_as_partitions(flags):
     """Components are told apart by their order, area and five sums."""
     labels, count = ndimage.label(flags[0], np.ones((3, 3)))

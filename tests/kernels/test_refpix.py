@@ -66,13 +66,23 @@ def test_bounds_are_inclusive(kernel, put, get):
     np.testing.assert_array_equal(means, [[2]])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_clipped_does_not_come_back(kernel, put, get, sign):
+    # The first bounds leave 0 out, the second would take it in again.
+    values = sign * np.array([[0, 1, 4, 36, 81, 121, 121]], np.float32)
+    order, starts = np.arange(7), np.array([0, 7])
+    means = get(kernel.clipped_means(put(values), put(order), put(starts), siglimit=1.0))
+    np.testing.assert_array_equal(means, [[sign * 2.5]])
+
+
 @pytest.mark.parametrize(("first", "window"), [(0, 11), (0, 1), (3, 11), (63, 11), (20, 5), (0, 199), (40, 121)])
 def test_running_medians(kernel, put, get, first, window):
     rng = np.random.default_rng(3)
     values = rng.normal(0, 5, (3, 37, 4)).round(1)  # with ties
     values[0, ::7, 1] = np.nan
     values[1, 3:25] = np.nan
-    values[2, 11, :] = np.inf
+    values[2, 3:6] = np.inf
+    values[2, 30] = -np.inf
     good = (rng.random((37, 4)) > 0.3).astype(np.uint8)
     good[:, 2] = 0
     good[8:23] = 0

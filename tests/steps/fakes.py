@@ -110,8 +110,8 @@ def own_rows(array, interior):
     return None if array is None else array[..., interior, :]
 
 
-def on_device(tables, put):
-    """Tables whose arrays are where ``put`` puts them."""
+def copied(tables, put=np.array):
+    """Tables as the runner hands them on: arrays of their own, where ``put`` puts them."""
     return Tables(
         *(
             {name: put(value) if isinstance(value, np.ndarray) else value for name, value in part.items()}

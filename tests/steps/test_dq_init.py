@@ -4,30 +4,30 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from gpujw.dq import DEAD, DO_NOT_USE, HOT, SATURATED
+from gpujw.dq import DEAD, DO_NOT_USE, HOT, PERSISTENCE, SATURATED
 from gpujw.errors import InputError
 from gpujw.steps.dq_init import DQInit
 
-from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
+from .fakes import FakeReference, copied, in_blocks, meta_of, ramp_of
 
 SHAPE = (2, 3, 37, 53)
 
 
 def masked():
     flags = np.zeros(SHAPE[2:], np.uint32)
-    flags[3, 4], flags[5, 6], flags[7, 8] = DEAD | DO_NOT_USE, HOT, 1 << 31
+    flags[3, 4], flags[5, 6], flags[7, 8] = DEAD | DO_NOT_USE, HOT | PERSISTENCE, 1 << 31
     return {"mask": FakeReference(np.zeros(SHAPE[2:]), flags)}
 
 
 def test_bad_pixels_are_flagged_and_not_used(put, get, stays_on_device):
     step = DQInit()
-    tables = on_device(step.prepare(masked(), meta_of()), put)
+    tables = copied(step.prepare(masked(), meta_of()), put)
     groupdq, pixeldq = np.full(SHAPE, SATURATED, np.uint8), np.full(SHAPE[2:], HOT, np.uint32)
     ramp = ramp_of(np.ones(SHAPE), meta_of(), put, groupdq, pixeldq)
     with stays_on_device():
         out = step(ramp, tables)
     groupdq[:, :, 3, 4] |= DO_NOT_USE
-    pixeldq[3, 4], pixeldq[7, 8] = HOT | DEAD | DO_NOT_USE, HOT | 1 << 31
+    pixeldq[3, 4], pixeldq[5, 6], pixeldq[7, 8] = HOT | DEAD | DO_NOT_USE, HOT | PERSISTENCE, HOT | 1 << 31
     np.testing.assert_array_equal(get(out.groupdq), groupdq)
     np.testing.assert_array_equal(get(out.pixeldq), pixeldq)
     assert step.name == "dq_init" and step.status == "S_DQINIT"
@@ -41,7 +41,7 @@ def test_flags_of_the_user_join_those_of_the_mask(tmp_path, dtype):
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(flags)]).writeto(path)
     dq = DQInit(user_supplied_dq=str(path)).prepare(masked(), meta_of())["dq"]
     assert dq.dtype == np.uint32
-    assert dq[0, 0] == DO_NOT_USE and dq[3, 4] == DEAD | DO_NOT_USE | SATURATED and dq[5, 6] == HOT
+    assert dq[0, 0] == DO_NOT_USE and dq[3, 4] == DEAD | DO_NOT_USE | SATURATED and dq[5, 6] == HOT | PERSISTENCE
 
 
 def test_files_of_the_user_that_do_not_fit(tmp_path):

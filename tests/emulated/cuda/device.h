@@ -114,6 +114,17 @@ template <class T>
 T __ldg(const T* p) {
   return *p;
 }
+// Loads that see what other threads store meanwhile.
+template <class T>
+T __ldcg(const T* p) {
+  T v;
+  __atomic_load(p, &v, __ATOMIC_RELAXED);
+  return v;
+}
+template <class T>
+T __ldcv(const T* p) {
+  return __ldcg(p);
+}
 template <class A, class B>
 auto min(A a, B b) {
   using C = std::common_type_t<A, B>;

@@ -31,6 +31,10 @@ void __tsan_release(void*);
 #define EMU_RELEASE(p) ((void)0)
 #endif
 
+// NVRTC knows no such macros.
+#undef INFINITY
+#undef NAN
+
 #define EMU_API __attribute__((visibility("default")))
 // The emulator's own code is not what the sanitizers are to look at.
 #define EMU_UNSEEN __attribute__((no_sanitize("address", "undefined", "thread")))
