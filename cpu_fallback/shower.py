@@ -281,18 +281,19 @@ def _compare(total, count, good, threshold, found):
         found[x] = (good[x] != 0) & (total[x] / count[x] > threshold)
 
 
-def accept_inplace(groupdq, marks, data, gain, *, limit):
+def accept_inplace(groupdq, marks, data, pixeldq, gain, *, limit):
     """Flag JUMP_DET where ``marks`` does, in pixels whose mean difference of groups that changes by at most ``limit``.
 
-    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN;
-    ``limit`` electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or
-    JUMP_DET; a pixel that would have no mean, or has none, is left as it is.
+    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``pixeldq[ny, nx]`` uint32;
+    ``gain[ny, nx]`` electrons/DN; ``limit`` electrons a group. The mean is one over an integration, without groups
+    flagged DO_NOT_USE, SATURATED or JUMP_DET; a pixel that would have no mean, or has none, is left as it is, and so is
+    a reference pixel.
     """
-    _accept(groupdq, marks, data, gain, np.float32(limit))
+    _accept(groupdq, marks, data, pixeldq, gain, np.float32(limit))
 
 
 @kernel
-def _accept(groupdq, marks, data, gain, limit):
+def _accept(groupdq, marks, data, pixeldq, gain, limit):
     nint, ngroup, ny, nx = data.shape
     for row in prange(nint * ny):
         i, y = row // ny, row % ny
@@ -305,7 +306,7 @@ def _accept(groupdq, marks, data, gain, limit):
             for x in range(x0, stop if some else x0):
                 before = _mean_difference(data, groupdq, groupdq, gain, i, y, x)
                 after = _mean_difference(data, groupdq, marks, gain, i, y, x)
-                if abs(before - after) <= limit:
+                if abs(before - after) <= limit and pixeldq[y, x] != REFERENCE_PIXEL:
                     for g in range(ngroup):
                         groupdq[i, g, y, x] |= marks[i, g, y, x]
 

@@ -39,8 +39,8 @@ def _clip_row(data, groupdq, gain, y, threshold, by_group):
     """Flag the clipped groups of row ``y``; how many jumps it then has."""
     nint, ngroup, _, nx = data.shape
     count = count_jumps_inplace(groupdq, y)
-    per_set = 1 if by_group else ngroup - 1
-    width = min(max(BATCH // (nint * per_set), 64), 512)
+    per_set = 1 if by_group else max(ngroup - 1, 1)
+    width = min(max(BATCH // max(nint * per_set, 1), 64), 512)
     values = np.empty((nint * per_set, width), np.float32)
     lower, upper = np.empty(width, np.float64), np.empty(width, np.float64)
     for first in range(1, ngroup, per_set):

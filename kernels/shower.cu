@@ -128,14 +128,14 @@ __device__ float mean_difference(const Ramp& ramp, const uint8* marks, const int
   return total / count;
 }
 
-GJ_KERNEL accept(uint8* groupdq, const uint8* marks, const float* data, const float* gain, const int64 n,
-                 const int64 ngroup, const int64 plane, const float limit) {
+GJ_KERNEL accept(uint8* groupdq, const uint8* marks, const float* data, const uint32* pixeldq, const float* gain,
+                 const int64 n, const int64 ngroup, const int64 plane, const float limit) {
   const int64 index = GJ_INDEX;
   if (index >= n) return;
   const int64 i = index / plane, x = index % plane, k = i * ngroup * plane + x;
   uint8 some = 0;
   for (int64 g = 0; g < ngroup; ++g) some |= marks[k + g * plane];
-  if (!some) return;
+  if (!some || pixeldq[x] == REFERENCE_PIXEL) return;
   const Ramp ramp = {data, groupdq, ngroup, plane, x, gain[x]};
   const float change = fabsf(mean_difference(ramp, groupdq, i) - mean_difference(ramp, marks, i));
   if (!(change <= limit)) return;

@@ -65,13 +65,14 @@ def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, out
     return found
 
 
-def accept_inplace(groupdq, marks, data, gain, *, limit):
+def accept_inplace(groupdq, marks, data, pixeldq, gain, *, limit):
     """Flag JUMP_DET where ``marks`` does, in pixels whose mean difference of groups that changes by at most ``limit``.
 
-    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN;
-    ``limit`` electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or
-    JUMP_DET; a pixel that would have no mean, or has none, is left as it is.
+    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``pixeldq[ny, nx]`` uint32;
+    ``gain[ny, nx]`` electrons/DN; ``limit`` electrons a group. The mean is one over an integration, without groups
+    flagged DO_NOT_USE, SATURATED or JUMP_DET; a pixel that would have no mean, or has none, is left as it is, and so is
+    a reference pixel.
     """
     nint, ngroup, ny, nx = data.shape
     n, sizes = nint * ny * nx, (np.int64(ngroup), np.int64(ny * nx))
-    launch("shower", "accept", n, groupdq, marks, data, gain, np.int64(n), *sizes, np.float32(limit))
+    launch("shower", "accept", n, groupdq, marks, data, pixeldq, gain, np.int64(n), *sizes, np.float32(limit))

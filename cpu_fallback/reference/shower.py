@@ -66,18 +66,19 @@ def extended_emission(data, groupdq, pixeldq, gain, median, sigma, *, inner, out
         return (good & (total / count > np.float32(threshold))).astype(np.uint8)
 
 
-def accept_inplace(groupdq, marks, data, gain, *, limit):
+def accept_inplace(groupdq, marks, data, pixeldq, gain, *, limit):
     """Flag JUMP_DET where ``marks`` does, in pixels whose mean difference of groups that changes by at most ``limit``.
 
-    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``gain[ny, nx]`` electrons/DN;
-    ``limit`` electrons a group. The mean is one over an integration, without groups flagged DO_NOT_USE, SATURATED or
-    JUMP_DET; a pixel that would have no mean, or has none, is left as it is.
+    ``groupdq``, ``marks`` uint8 and ``data`` DN, all ``[nint, ngroup, ny, nx]``; ``pixeldq[ny, nx]`` uint32;
+    ``gain[ny, nx]`` electrons/DN; ``limit`` electrons a group. The mean is one over an integration, without groups
+    flagged DO_NOT_USE, SATURATED or JUMP_DET; a pixel that would have no mean, or has none, is left as it is, and so is
+    a reference pixel.
     """
     electrons = data * gain
     with np.errstate(invalid="ignore"):
         before = _mean_difference(np.where(groupdq & BAD, np.float32(np.nan), electrons))
         after = _mean_difference(np.where((groupdq | marks) & BAD, np.float32(np.nan), electrons))
-        accepted = np.abs(before - after) <= np.float32(limit)
+        accepted = (np.abs(before - after) <= np.float32(limit)) & (pixeldq != REFERENCE_PIXEL)
     groupdq |= np.where(accepted[:, np.newaxis], marks, np.uint8(0))
 
 

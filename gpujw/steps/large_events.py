@@ -155,7 +155,7 @@ def flag_showers_inplace(ramp: Ramp, jump: Jump, tables: Tables) -> int:
     drawn[:, 1], drawn[:, 0] = drawn[:, 0] % (ngroup - 1) + 1, drawn[:, 0] // (ngroup - 1)
     after = int(jump.time_masked_after_shower // ramp.meta["TGROUP"])
     paint.flag_inplace(marks, groupdq, drawn, after=after, spare=SATURATED)
-    shower.accept_inplace(groupdq, marks, data, gain, limit=_amplitude(jump) * ramp.meta["TGROUP"])
+    shower.accept_inplace(groupdq, marks, data, ramp.pixeldq, gain, limit=_amplitude(jump) * ramp.meta["TGROUP"])
     return len(ellipses)
 
 

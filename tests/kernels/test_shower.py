@@ -132,7 +132,8 @@ def ring_of(inner, outer):
 
 
 def test_acceptance(be, put, get):
-    data, _, _, gain, _, _ = quiet((1, 6, 37, 53))
+    data, _, pixeldq, gain, _, _ = quiet((1, 6, 37, 53))
+    pixeldq[0, 7] = REFERENCE_PIXEL
     data[0, 3:, 1] += 8  # flagged, the mean falls from 13 / 5 to 1
     data[0, 3:, 2] += 9
     groupdq = np.zeros(data.shape, np.uint8)
@@ -143,12 +144,14 @@ def test_acceptance(be, put, get):
     marks[0, 1, 4] = JUMP_DET
     marks[0, 1:, 5] = JUMP_DET
     after = put(groupdq)
-    be.kernel("shower").accept_inplace(after, put(marks), put(data), put(gain), limit=1.65)
+    be.kernel("shower").accept_inplace(after, put(marks), put(data), put(pixeldq), put(gain), limit=1.65)
     taken = (get(after) != groupdq).any(axis=1)[0]
+    assert not taken[0, 7]
+    taken[0, 7] = True
     # Small, just within, beyond the limit; no mean before; none after, twice.
     assert taken.all(axis=1)[:6].tolist() == [True, True, False, False, False, False]
     assert not taken[2:].any()
-    np.testing.assert_array_equal(get(after)[0, :, :2], marks[0, :, :2])
+    np.testing.assert_array_equal(get(after)[0, :, :2, 8:], marks[0, :, :2, 8:])
 
 
 def marked(seed):
@@ -193,9 +196,9 @@ def test_clipped_noise_equals_the_reference(be, put, get):
 
 @pytest.mark.parametrize("limit", [0.0, 0.5, 5.0])
 def test_acceptance_equals_the_reference(be, put, get, limit):
-    data, groupdq, _, gain, _ = made()
+    data, groupdq, pixeldq, gain, _ = made()
     found, expected = put(groupdq), groupdq.copy()
-    be.kernel("shower").accept_inplace(found, put(marked(4)), put(data), put(gain), limit=limit)
-    reference.accept_inplace(expected, marked(4), data, gain, limit=limit)
+    be.kernel("shower").accept_inplace(found, *map(put, (marked(4), data, pixeldq, gain)), limit=limit)
+    reference.accept_inplace(expected, marked(4), data, pixeldq, gain, limit=limit)
     np.testing.assert_array_equal(get(found), expected)
     assert (expected != groupdq).any()

@@ -5,7 +5,7 @@ import pytest
 
 from gpujw.steps.ipc import IPC
 
-from ..steps.fakes import FakeReference, copied, meta_of, ramp_of
+from ..steps.fakes import FakeReference, meta_of, on_device, ramp_of
 
 pytestmark = pytest.mark.parity
 peer = pytest.importorskip("jwst.ipc.ipc_corr")
@@ -42,7 +42,7 @@ def test_counts(place, sides):
     theirs = peer.do_correction(model, datamodels.IPCModel(data=kernel)).data
 
     meta = meta_of(INSTRUME=instrument, SUBSTRT1=xstart, SUBSTRT2=ystart)
-    tables = copied(IPC().prepare({"ipc": FakeReference(kernel)}, meta))
+    tables = on_device(IPC().prepare({"ipc": FakeReference(kernel)}, meta))
     mine = IPC()(ramp_of(data, meta), tables).data
     np.testing.assert_array_equal(mine, theirs)
     assert (mine != data).mean() > 0.5

@@ -7,7 +7,7 @@ from gpujw.dq import DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from gpujw.exposure import Meta, Ramp
 from gpujw.steps.saturation import Saturation
 
-from ..steps.fakes import FakeReference, copied
+from ..steps.fakes import FakeReference, on_device
 
 pytestmark = pytest.mark.parity
 peer = pytest.importorskip("jwst.saturation.saturation")
@@ -70,7 +70,7 @@ def by_gpujw(arrays, nframes, step, *, superbias, zero_frame):
     rows = slice(0, data.shape[2])
     frame = zeroframe if zero_frame else None
     ramp = Ramp(data, groupdq, np.full(dq.shape, 4, np.uint32), meta, rows, rows, zeroframe=frame)
-    out = step(ramp, copied(step.prepare(refs, meta)))
+    out = step(ramp, on_device(step.prepare(refs, meta)))
     return out.groupdq, out.pixeldq, out.zeroframe
 
 

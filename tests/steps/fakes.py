@@ -110,7 +110,7 @@ def own_rows(array, interior):
     return None if array is None else array[..., interior, :]
 
 
-def copied(tables, put=np.array):
+def on_device(tables, put=np.array):
     """Tables as the runner hands them on: arrays of their own, where ``put`` puts them."""
     return Tables(
         *(

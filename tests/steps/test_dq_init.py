@@ -8,7 +8,7 @@ from gpujw.dq import DEAD, DO_NOT_USE, HOT, PERSISTENCE, SATURATED
 from gpujw.errors import InputError
 from gpujw.steps.dq_init import DQInit
 
-from .fakes import FakeReference, copied, in_blocks, meta_of, ramp_of
+from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
 
 SHAPE = (2, 3, 37, 53)
 
@@ -21,7 +21,7 @@ def masked():
 
 def test_bad_pixels_are_flagged_and_not_used(put, get, stays_on_device):
     step = DQInit()
-    tables = copied(step.prepare(masked(), meta_of()), put)
+    tables = on_device(step.prepare(masked(), meta_of()), put)
     groupdq, pixeldq = np.full(SHAPE, SATURATED, np.uint8), np.full(SHAPE[2:], HOT, np.uint32)
     ramp = ramp_of(np.ones(SHAPE), meta_of(), put, groupdq, pixeldq)
     with stays_on_device():

@@ -6,7 +6,7 @@ import pytest
 from gpujw.errors import ReferenceError, StepError
 from gpujw.steps.ipc import IPC, reference_edges
 
-from .fakes import FakeReference, copied, in_blocks, meta_of, ramp_of
+from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
 
 COUPLING = np.array([[0, -0.01, 0], [-0.005, 1.03, -0.005], [0, -0.01, 0]])
 FULL = meta_of(SUBSTRT1=1, SUBSTRT2=1)
@@ -25,14 +25,14 @@ def test_charge_goes_back_to_where_it_fell(put, get):
     for y, x in ((19, 30), (21, 30), (20, 29), (20, 31)):
         coupled[0, :, y, x] = 50
     kernel = np.array([[0, -1, 0], [-1, 204, -1], [0, -1, 0]]) / 200
-    out = get(IPC()(ramp_of(coupled, FULL, put), copied(prepared(kernel), put)).data)
+    out = get(IPC()(ramp_of(coupled, FULL, put), on_device(prepared(kernel), put)).data)
     # What is left is of second order, (4 * 4 + 4) * 0.005**2 of the charge; float32 has 0.001 at 10000.
     assert np.abs(out - charge).max() < 20 * 0.005**2 * 10000 + 0.002
 
 
 def test_blocks_of_any_size_give_the_same():
     data = np.random.default_rng(0).normal(10000, 300, (2, 3, 37, 53))
-    tables = copied(prepared(np.pad(COUPLING, 1, constant_values=0.001)))
+    tables = on_device(prepared(np.pad(COUPLING, 1, constant_values=0.001)))
     whole = IPC()(ramp_of(data, FULL), tables)
     for size in (1, 5, 36):
         np.testing.assert_array_equal(in_blocks(IPC(), ramp_of(data, FULL), tables, size).data, whole.data)

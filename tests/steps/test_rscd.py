@@ -7,7 +7,7 @@ from gpujw.dq import DO_NOT_USE, FLUX_ESTIMATED, JUMP_DET, SATURATED
 from gpujw.step import SkipStep
 from gpujw.steps.rscd import RSCD, groups_to_skip
 
-from .fakes import FakeReference, block_of, copied, meta_of, ramp_of
+from .fakes import FakeReference, block_of, meta_of, on_device, ramp_of
 
 COLUMNS = [("subarray", "U17"), ("readpatt", "U12"), ("group_skip1", "i4"), ("group_skip", "i4")]
 ROWS = [("FULL", "SLOWR1", 0, 0), ("FULL", "FASTR1", 2, 4), ("SLITLESSPRISM", "FASTR1", -1, 3)]
@@ -67,7 +67,7 @@ def test_bright_pixels_keep_two_groups_if_they_can(put, get):
     """With 4 groups to lose: all are lost where 6 are not saturated, and none where only 2 are."""
     groupdq = saturating([10, 6, 5, 4, 3, 2, 1, 0]) | JUMP_DET
     ramp = ramp_of(np.ones(groupdq.shape), miri(), put, groupdq)
-    tables = copied(RSCD().prepare(refs(), miri()), put)
+    tables = on_device(RSCD().prepare(refs(), miri()), put)
     out = RSCD()(ramp, tables)
     new = get(out.groupdq) & ~groupdq
     assert (new & ~np.uint8(DO_NOT_USE) == 0).all()

@@ -7,7 +7,7 @@ from gpujw.dq import DO_NOT_USE, NO_SAT_CHECK, SATURATED
 from gpujw.errors import InputError, StepError
 from gpujw.steps.saturation import Saturation
 
-from .fakes import FakeReference, copied, in_blocks, meta_of, ramp_of
+from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
 
 SHAPE = (2, 6, 37, 53)
 META = meta_of(NFRAMES=4, READPATT="BRIGHT1", NGROUPS=6)
@@ -41,7 +41,7 @@ def test_pixels_without_a_threshold_get_one_out_of_reach():
 def test_flags_join_those_of_the_pixels(put, get):
     step = Saturation()
     ramp = ramp_of(counts(), META, put, pixeldq=np.full(SHAPE[2:], 2, np.uint32))
-    out = step(ramp, copied(step.prepare(references(), META), put))
+    out = step(ramp, on_device(step.prepare(references(), META), put))
     pixeldq = get(out.pixeldq)
     assert pixeldq[0, 0] == 2 and pixeldq[3, 4] == pixeldq[5, 6] == 2 | NO_SAT_CHECK and pixeldq[7, 8] == 2 | 4096
     np.testing.assert_array_equal(get(out.data), counts().astype(np.float32))
@@ -51,7 +51,7 @@ def test_a_zero_frame_keeps_what_is_neither_saturated_nor_empty(put, get, stays_
     frame = np.full((2, 37, 53), 9000.0)
     frame[0, 10, 10], frame[0, 20, 20], frame[1, 30, 30], frame[1, 2, 2] = 40000, 0, -5, np.nan
     step = Saturation()
-    tables = copied(step.prepare(references(), META), put)
+    tables = on_device(step.prepare(references(), META), put)
     ramp = ramp_of(counts() * 0 + 10000, META, put, zeroframe=frame)
     with stays_on_device():
         out = step(ramp, tables)
@@ -64,7 +64,7 @@ def test_a_zero_frame_keeps_what_is_neither_saturated_nor_empty(put, get, stays_
 @pytest.mark.parametrize("size", [1, 5, 36])
 @pytest.mark.parametrize("step", [Saturation(), Saturation(n_pix_grow_sat=3), Saturation(use_readpatt=False)])
 def test_blocks_of_any_size_give_the_same(step, size):
-    tables = copied(step.prepare(references(), META))
+    tables = on_device(step.prepare(references(), META))
     frame = counts(2)[:, 0] * 4
     whole = step(ramp_of(counts(), META, zeroframe=frame), tables)
     blocks = in_blocks(step, ramp_of(counts(), META, zeroframe=frame), tables, size)
@@ -83,7 +83,7 @@ def test_rows_that_it_must_see():
 
 
 def test_a_negative_growth_is_none():
-    tables = copied(Saturation().prepare(references(), META))
+    tables = on_device(Saturation().prepare(references(), META))
     grown, none, negative = (Saturation(n_pix_grow_sat=n)(ramp_of(counts(), META), tables).groupdq for n in (1, 0, -1))
     np.testing.assert_array_equal(none, negative)
     assert (grown != none).any()
