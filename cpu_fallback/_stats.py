@@ -23,7 +23,7 @@ def sort_columns_inplace(values):
 
 @helper
 def sort_sizes_inplace(values):
-    """As :func:`sort_columns_inplace`, of absolute values: the bits of those sort as they are, those of NaN above all."""
+    """As :func:`sort_columns_inplace`, of absolute values: their bits sort as they are, those of NaN above all."""
     _merge_columns_inplace(values.view(np.int32))
 
 
@@ -31,8 +31,8 @@ def sort_sizes_inplace(values):
 def _merge_columns_inplace(bits):
     """Sort each column of ``bits[n, width]``.
 
-    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that many columns
-    go through each comparison at once.
+    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that many
+    columns go through each comparison at once.
     """
     n, width = bits.shape
     part = min(max(BUFFER // (4 * max(n, 1)) // 16 * 16, 64), 512)

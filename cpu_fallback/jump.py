@@ -10,15 +10,15 @@ from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplac
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
-    """Flag the groups that end a difference too far from the pixel's median one; how many groups of each row have the flag.
+    """Flag the groups that end a difference far from the pixel's median one; how many groups of each row have the flag.
 
-    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN; ``readnoise[ny, nx]`` e-, of
-    a pair of frames. The differences of all integrations of a pixel are one set, without those from or to a group that
-    is saturated or not to be used; sigma^2 = \\|median\\| + readnoise^2 / nframes. ``single_pass`` flags all that lie more
-    than ``thresholds[0]`` sigma from their median. Otherwise the sizes of the differences are searched for one at a time,
-    until none stands out from the median of the others by more than ``thresholds``: [0] while four or more are left, [1]
-    of three, [2] of two. A jump flag on an unusable group is counted, and taken away. Anderson & Gordon 2011, PASP 123,
-    1237.
+    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN; ``readnoise[ny, nx]``
+    e-, of a pair of frames. The differences of all integrations of a pixel are one set, without those from or to a
+    group that is saturated or not to be used; sigma^2 = abs(median) + readnoise^2 / nframes. ``single_pass`` flags all
+    that lie more than ``thresholds[0]`` sigma from their median. Otherwise the sizes of the differences are searched
+    for one at a time, until none stands out from the median of the others by more than ``thresholds``: [0] while four
+    or more are left, [1] of three, [2] of two. A jump flag on an unusable group is counted, and taken away.
+    Anderson & Gordon 2011, PASP 123, 1237.
     """
     count = np.zeros(data.shape[2], np.int64)
     _flag_outliers(data, groupdq, gain, readnoise, float(nframes), tuple(map(float, thresholds)), single_pass, count)
@@ -36,7 +36,7 @@ def flag_neighbors_inplace(data, groupdq, gain, readnoise, *, nframes, low, high
 
 
 def flag_after_jumps_inplace(data, groupdq, gain, *, electrons, ngroups):
-    """Flag the ``ngroups`` usable groups that follow a jump of ``electrons`` or more; two pairs of them, each on its own.
+    """Flag the ``ngroups`` usable groups that follow a jump of ``electrons`` or more; two pairs of these numbers.
 
     Arrays as in :func:`flag_outliers_inplace`; a jump is measured from the median of the pixel's differences.
     """
@@ -104,8 +104,8 @@ def _suspect_outliers(values, readnoise, nframes, thresholds, single_pass, suspe
     n, nx = values.shape
     if n == 0:
         return
-    # The rows that hold the median, and one that must differ from the last: four sizes or more have their median without
-    # all that equal the largest.
+    # The rows that hold the median, and one that must differ from the last: of four sizes or more the median is that
+    # without all that equal the largest.
     a, b, c, threshold = (n - 1) // 2, n // 2, 0, thresholds[0]
     if not single_pass:
         a, b, c = (n // 3, n // 3, 0) if n < 4 else ((n - 2) // 2, (n - 1) // 2, n - 2)
@@ -156,7 +156,7 @@ def _excess(value, median, single_pass):
 
 @helper
 def _median_of_sizes(values, x, first, last):
-    """Of four sizes or more, the median without the largest and its equals; of three theirs; of two the lesser; or NaN."""
+    """Of four sizes or more the median without the largest and its equals, of three theirs, of two the lesser."""
     left = last - first
     if left < 4:
         return np.float64(values[first + left // 3, x]) if left > 1 else np.nan

@@ -105,7 +105,7 @@ def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
                 for x in range(w):
                     signal[x] = (signal[x] / (nint * times[0]) if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
             if load >= nint or nint == 1:
-                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, steps[0], sums)
+                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
                 for x in odd[:nodd]:
                     _sum_odd(f, q, x, times[0], time[x], coeffs, gain[x], noise[x], signal[x], flags[x], sums)
                 _write(planes, dq, i, row, x0, w, sums, base, flags)
@@ -231,39 +231,26 @@ def _odd_median(f, q, x, times, lone, time, steps):
 
 
 @helper
-def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, power, sums):
+def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, sums):
     """Sums of 1 / variance by read noise, by photons, by both, and of slope / variance: of one segment for all pixels."""
     n = e - s
     first, last = f[s], f[e - 1]
     read, photon, both, slope = sums[0], sums[1], sums[2], sums[3]
     for x in range(w):
-        rise = (np.float64(last[x]) - np.float64(first[x])) * gain[x]
-        variance = noise[x] * noise[x] + rise
-        power[x] = _power(rise * rise, variance) if rise > 0 else np.float32(0)
+        both[x] = _snr(np.float64(first[x]), np.float64(last[x]), gain[x], noise[x])
         slope[x] = 0
     for k in range(n // 2):
         first, last = f[s + k], f[e - 1 - k]
-        c0, c1, c2 = np.float32(coeffs[n, 0, k]), np.float32(coeffs[n, 1, k]), np.float32(coeffs[n, 2, k])
-        c3, c4, c5 = np.float32(coeffs[n, 3, k]), np.float32(coeffs[n, 4, k]), np.float32(coeffs[n, 5, k])
+        c0, c1, c2 = coeffs[n, 0, k], coeffs[n, 1, k], coeffs[n, 2, k]
+        c3, c4, c5 = coeffs[n, 3, k], coeffs[n, 4, k], coeffs[n, 5, k]
         for x in range(w):
-            low = c0 if power[x] < 1 else c1 if power[x] < 2 else c2
-            high = c3 if power[x] < 4 else c4 if power[x] < 5 else c5
-            slope[x] += (low if power[x] < 3 else high) * (last[x] - first[x])
+            snr = both[x]
+            c_low = c0 if snr < 5 else c1 if snr < 10 else c2
+            c_high = c3 if snr < 50 else c4 if snr < 100 else c5
+            slope[x] += (c_low if snr < 20 else c_high) * (np.float64(last[x]) - np.float64(first[x]))
     for x in range(w):
         read[x], photon[x], both[x] = _weights(n, time, gain[x], noise[x], signal[x])
         slope[x] = slope[x] / time * read[x]
-
-
-@helper
-def _power(square, variance):
-    """Which power of weights the square of a signal and its variance call for."""
-    return np.float32(
-        (square >= 25 * variance)
-        + (square >= 100 * variance)
-        + (square >= 400 * variance)
-        + (square >= 2500 * variance)
-        + (square >= 10000 * variance)
-    )
 
 
 @helper

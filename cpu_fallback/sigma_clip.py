@@ -17,11 +17,11 @@ BATCH = 65536
 def flag_clipped_inplace(data, groupdq, gain, *, threshold, by_group):
     """Flag the groups that end a difference which sigma clipping rejects; how many groups of each row have the flag.
 
-    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN. ``by_group`` compares each
-    difference with the same one of the other integrations; otherwise all differences of a pixel are one set. Those from
-    or to a group that is saturated or not to be used are left out. What lies more than ``threshold`` standard deviations
-    from the median is clipped, up to five times, and judged by the last bounds. A jump flag on an unusable group is
-    counted, and taken away.
+    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN. ``by_group`` compares
+    each difference with the same one of the other integrations; otherwise all differences of a pixel are one set.
+    Those from or to a group that is saturated or not to be used are left out. What lies more than ``threshold``
+    standard deviations from the median is clipped, up to five times, and judged by the last bounds. A jump flag on an
+    unusable group is counted, and taken away.
     """
     count = np.zeros(data.shape[2], np.int64)
     _flag_clipped(data, groupdq, gain, float(threshold), by_group, count)
@@ -101,7 +101,7 @@ def _first_bounds(values, threshold, lower, upper):
 
 @helper
 def _last_bounds(values, x, n, lower, upper, threshold):
-    """Clip the sorted column ``x``, of ``n`` numbers, by the bounds of the first round and on; the bounds of the last."""
+    """The bounds of the last round for the sorted column ``x`` of ``n`` numbers, from those of the first."""
     first, last = 0, n
     for _ in range(1, ROUNDS):
         left = last - first

@@ -13,7 +13,8 @@ struct Pixel {
   const int64 frame;
   const int nint, ngroup;
 
-  __device__ Pixel(const float* data, uint8* groupdq, const float* gain, int64 at, int64 nint, int64 ngroup, int64 frame)
+  __device__ Pixel(const float* data, uint8* groupdq, const float* gain, const int64 at, const int64 nint,
+                   const int64 ngroup, const int64 frame)
       : data(data + at), groupdq(groupdq + at), gain(gain[at]), frame(frame), nint((int)nint), ngroup((int)ngroup) {}
 
   __device__ uint8& flags(const int i, const int g) const { return groupdq[((int64)i * ngroup + g) * frame]; }

@@ -9,7 +9,7 @@
 #endif
 
 struct Limits {
-  double threshold, threshold_of_three, threshold_of_two;
+  double threshold, of_three, of_two;
   bool single_pass;
 };
 
@@ -19,7 +19,7 @@ __device__ double excess(const float value, const double median, const bool sing
   return single_pass ? off : (double)(float)off;
 }
 
-// Of four sizes or more, the median without the largest and its equals; of three theirs; of two the lesser; or NaN.
+// Of four sizes or more the median without the largest and its equals, of three theirs, of two the lesser.
 template <class ByRank>
 __device__ double median_of_sizes(const ByRank& at, const int first, const int last) {
   const int left = last - first;
@@ -31,11 +31,12 @@ __device__ double median_of_sizes(const ByRank& at, const int first, const int l
 
 // Narrows first and last (not included), ranks of the n differences, to those that are no outliers.
 template <class ByRank>
-__device__ void usual(const ByRank& at, const int n, const double variance, const Limits limits, int* first, int* last) {
+__device__ void usual(const ByRank& at, const int n, const double variance, const Limits limits, int* first,
+                      int* last) {
   while (*last > *first) {
     const int left = *last - *first;
     const bool all = limits.single_pass || left > 3;
-    const double threshold = all ? limits.threshold : left == 3 ? limits.threshold_of_three : limits.threshold_of_two;
+    const double threshold = all ? limits.threshold : left == 3 ? limits.of_three : limits.of_two;
     double median = limits.single_pass ? middle(at, 0, n) : median_of_sizes(at, *first, *last);
     // The peer keeps the medians of all rounds but the first in single precision.
     if (!limits.single_pass && left < n) median = (float)median;
@@ -50,11 +51,13 @@ __device__ void usual(const ByRank& at, const int n, const double variance, cons
 }
 
 template <class ByRank>
-__device__ int flag_unusual(const Pixel& pixel, const ByRank& at, const int n, const double variance, const Limits limits) {
+__device__ int flag_unusual(const Pixel& pixel, const ByRank& at, const int n, const double variance,
+                            const Limits limits) {
   int first = 0, last = n, count = 0;
   usual(at, n, variance, limits, &first, &last);
   if (first == 0 && last == n) return 0;
-  const float least = first < last ? at(first) : infinity(), greatest = first < last ? at(last - 1) : -infinity();
+  const float least = first < last ? at(first) : infinity();
+  const float greatest = first < last ? at(last - 1) : -infinity();
   for (int i = 0; i < pixel.nint; ++i) {
     for (int g = 1; g < pixel.ngroup; ++g) {
       const float value = pixel.difference_to(i, g);
@@ -69,13 +72,13 @@ __device__ int flag_unusual(const Pixel& pixel, const ByRank& at, const int n, c
 }
 
 GJ_KERNEL find_outliers(const float* data, uint8* groupdq, const float* gain, const float* readnoise, const int64 nint,
-                        const int64 ngroup, const int64 ny, const int64 nx, const double nframes, const double threshold,
-                        const double threshold_of_three, const double threshold_of_two, const int64 single_pass,
+                        const int64 ngroup, const int64 ny, const int64 nx, const double nframes,
+                        const double threshold, const double of_three, const double of_two, const int64 single_pass,
                         int64* count) {
   const int64 at = GJ_INDEX;
   if (at >= ny * nx) return;
   const Pixel pixel(data, groupdq, gain, at, nint, ngroup, ny * nx);
-  const Limits limits = {threshold, threshold_of_three, threshold_of_two, single_pass != 0};
+  const Limits limits = {threshold, of_three, of_two, single_pass != 0};
   const double variance = (double)(readnoise[at] * readnoise[at]) / nframes;
   const auto value = [&](const int j) { return limits.single_pass ? pixel(j) : fabsf(pixel(j)); };
   int jumps = pixel.count_jumps();

@@ -1,4 +1,4 @@
-// Exact order statistics of float32 sets, one set a thread: a set is anything that value(j), j = 0 ... n - 1, reads, and
+// Exact order statistics of float32 sets, one set a thread: a set is anything that value(j), j = 0 ... n - 1, reads;
 // its NaN do not count. The streaming forms store nothing, so that n has no bound.
 #pragma once
 #include "gpujw.cuh"

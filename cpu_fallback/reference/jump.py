@@ -11,15 +11,15 @@ JUMP = np.uint8(JUMP_DET)
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
-    """Flag the groups that end a difference too far from the pixel's median one; how many groups of each row have the flag.
+    """Flag the groups that end a difference far from the pixel's median one; how many groups of each row have the flag.
 
-    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN; ``readnoise[ny, nx]`` e-, of
-    a pair of frames. The differences of all integrations of a pixel are one set, without those from or to a group that
-    is saturated or not to be used; sigma^2 = \\|median\\| + readnoise^2 / nframes. ``single_pass`` flags all that lie more
-    than ``thresholds[0]`` sigma from their median. Otherwise the sizes of the differences are searched for one at a time,
-    until none stands out from the median of the others by more than ``thresholds``: [0] while four or more are left, [1]
-    of three, [2] of two. A jump flag on an unusable group is counted, and taken away. Anderson & Gordon 2011, PASP 123,
-    1237.
+    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN; ``readnoise[ny, nx]``
+    e-, of a pair of frames. The differences of all integrations of a pixel are one set, without those from or to a
+    group that is saturated or not to be used; sigma^2 = abs(median) + readnoise^2 / nframes. ``single_pass`` flags all
+    that lie more than ``thresholds[0]`` sigma from their median. Otherwise the sizes of the differences are searched
+    for one at a time, until none stands out from the median of the others by more than ``thresholds``: [0] while four
+    or more are left, [1] of three, [2] of two. A jump flag on an unusable group is counted, and taken away.
+    Anderson & Gordon 2011, PASP 123, 1237.
     """
     difference = electrons_between(data, groupdq, gain)
     variance = (readnoise * readnoise).astype(np.float64) / nframes
@@ -56,7 +56,7 @@ def flag_neighbors_inplace(data, groupdq, gain, readnoise, *, nframes, low, high
 
 
 def flag_after_jumps_inplace(data, groupdq, gain, *, electrons, ngroups):
-    """Flag the ``ngroups`` usable groups that follow a jump of ``electrons`` or more; two pairs of them, each on its own.
+    """Flag the ``ngroups`` usable groups that follow a jump of ``electrons`` or more; two pairs of these numbers.
 
     Arrays as in :func:`flag_outliers_inplace`; a jump is measured from the median of the pixel's differences.
     """
@@ -73,7 +73,7 @@ def flag_after_jumps_inplace(data, groupdq, gain, *, electrons, ngroups):
 
 
 def electrons_between(data, groupdq, gain):
-    """Differences of successive groups in electrons, float64 of what float32 gives; NaN from or to an unusable group."""
+    """Differences of successive groups in electrons, found in float32; NaN from or to an unusable group."""
     with np.errstate(all="ignore"):
         difference = np.diff(data * gain, axis=1).astype(np.float64)
     bad = (groupdq & BAD) > 0
@@ -82,7 +82,7 @@ def electrons_between(data, groupdq, gain):
 
 
 def nanmedian(values):
-    """Median over integrations and differences ``[nint, ndifference, ny, nx]`` of those that are not NaN; NaN of none."""
+    """Median of all of a pixel's ``[nint, ndifference, ny, nx]`` that are not NaN; NaN of none."""
     values = np.sort(values.reshape(-1, *values.shape[2:]), axis=0)  # NaN come last
     number = (~np.isnan(values)).sum(axis=0)
     lower, upper = (np.take_along_axis(values, rank[None], axis=0)[0] for rank in ((number - 1) // 2, number // 2))
@@ -119,7 +119,7 @@ def search(size, variance, thresholds):
 
 
 def median_of_sizes(size, left):
-    """Of four sizes or more, the median without the largest and its equals; of three theirs; of two the lesser; or NaN."""
+    """Of four sizes or more the median without the largest and its equals, of three theirs, of two the lesser."""
     largest = np.fmax.reduce(size, axis=(0, 1))
     rest = np.where((size == largest) & (left >= 4), np.nan, size)
     median = np.where(left == 2, np.fmin.reduce(size, axis=(0, 1)), nanmedian(rest))

@@ -13,11 +13,11 @@ ROUNDS = 5
 def flag_clipped_inplace(data, groupdq, gain, *, threshold, by_group):
     """Flag the groups that end a difference which sigma clipping rejects; how many groups of each row have the flag.
 
-    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN. ``by_group`` compares each
-    difference with the same one of the other integrations; otherwise all differences of a pixel are one set. Those from
-    or to a group that is saturated or not to be used are left out. What lies more than ``threshold`` standard deviations
-    from the median is clipped, up to five times, and judged by the last bounds. A jump flag on an unusable group is
-    counted, and taken away.
+    ``data[nint, ngroup, ny, nx]`` DN, ``groupdq`` of the same shape; ``gain[ny, nx]`` e-/DN. ``by_group`` compares
+    each difference with the same one of the other integrations; otherwise all differences of a pixel are one set.
+    Those from or to a group that is saturated or not to be used are left out. What lies more than ``threshold``
+    standard deviations from the median is clipped, up to five times, and judged by the last bounds. A jump flag on an
+    unusable group is counted, and taken away.
     """
     difference = electrons_between(data, groupdq, gain)
     difference[~np.isfinite(difference)] = np.nan
