@@ -164,19 +164,22 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
     n = len(q)
     if how[1] > 0:  # a jump from a group that is not used is none
         q[0, x] &= 0xFF ^ JUMP_DET
-    seen, good, saturated = 0, 0, 0
+    seen, good, clear, saturated = 0, 0, 0, 0
     for k in range(n):
-        seen |= q[k, x]
-        good += q[k, x] == 0
-        saturated += (q[k, x] & SATURATED) != 0
+        flag = q[k, x]
+        seen |= flag
+        good += (flag & NOT_PERSISTENCE) == 0
+        clear += flag == 0
+        saturated += (flag & SATURATED) != 0
     lone[x], time[x] = 0, times[0]
     if how[3]:
-        if _is_alone(groupdq, i, y, x0):
+        # The one good group may be among those left out.
+        if good == 1 or (good == 0 and n < groupdq.shape[1] and _is_alone(groupdq, i, y, x0)):
             for k in range(n):
                 q[k, x] |= DO_NOT_USE
-    elif good == 1 and q[0, x] == 0:
+    elif clear == 1 and q[0, x] == 0:
         lone[x], time[x] = 1, times[1]
-    elif good == 0 and zeroframe.size and zeroframe[i, y, x0] != 0:
+    elif clear == 0 and zeroframe.size and zeroframe[i, y, x0] != 0:
         lone[x], time[x] = 1, times[2]
         f[0, x], q[0, x] = zeroframe[i, y, x0], 0
         saturated -= saturated == n

@@ -61,6 +61,10 @@ class Reference:
         """An image ``[..., ny, nx]``, native float32, cut to the exposure's subarray."""
         return self._cut(extension, np.float32)
 
+    def uncut(self, extension: str = "SCI") -> NDArray[np.float32]:
+        """An array that is not of the detector's pixels (a kernel), native float32, as it is in the file."""
+        return np.ascontiguousarray(self._section(extension)[...], np.float32)
+
     def planes(self, first: int, last: int, extension: str = "SCI") -> NDArray[np.float32]:
         """Planes ``first`` to ``last`` of the leading axis of an image, cut likewise; the rest of it is not read."""
         section = self._section(extension)

@@ -150,8 +150,8 @@ class ProductFile:
         for unit in self._units.values():
             self._write(fits.signed(unit.header, unit.total), unit.offset)
         self.primary.update(cards)
-        spare = self._primary_blocks * 36 - len(self.primary.cards) - 3  # END, DATASUM and CHECKSUM come to them
-        self.primary.extend([("", "", "")] * max(0, spare), unique=False)
+        lines = len(self.primary.tostring(padding=False)) // 80  # more than there are cards: long texts take several
+        self.primary.extend([("", "", "")] * max(0, self._primary_blocks * 36 - lines), unique=False)
         text = fits.signed(self.primary, 0)
         if len(text) != self._primary_blocks * fits.BLOCK:
             raise OutputError(f"{self.path}: the primary header outgrew its {self._primary_blocks} blocks")

@@ -84,13 +84,13 @@ def python(mode, *arguments, **environment):
 
 
 def selection(mode):
-    """All tests plainly; those of kernels and of the emulator itself under a sanitizer."""
+    """All tests plainly; those of kernels and of the emulator's CUDA under a sanitizer."""
     if mode == "fast":
         return [TESTS]
     sources = sorted((ROOT / "kernels").glob("*.cu"))
     watched = [path.stem for path in sources if mode == "asan" or MEETING.search(path.read_text())]
     files = [TESTS / "kernels" / f"test_{stem}.py" for stem in watched]
-    return [TESTS / "emulated", *(file for file in files if file.exists())]
+    return [TESTS / "emulated" / "test_cuda.py", *(file for file in files if file.exists())]
 
 
 @pytest.mark.emulated
