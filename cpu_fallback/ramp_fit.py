@@ -81,39 +81,44 @@ def _fit(ramps, pixeldq, pixels, coeffs, how, times, planes, dq):
 
 @helper
 def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
-    """Chunks of a row: medians of all integrations first, for the variances; then the slopes."""
+    """Chunks of a row: medians of all integrations first, for the variances; then the slopes; then the exposure's."""
     nint, _, _, nx = ramps[0].shape
     n, y = how[2] - how[1], how[0] + row
     width = min(max(CACHE // (9 * n) // 16 * 16, 64), 512)
     f, q, steps = np.empty((n, width), np.float32), np.empty((n, width), np.uint8), np.empty((n, width), np.float32)
     signal, time, gain, noise = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
-    sums, total = np.empty((4, width)), np.empty((4, width))
+    sums, total, spare = np.empty((5, width)), np.empty((5, width)), np.empty((5, width))
     odd, lone, base = np.empty(width, np.int64), np.empty(width, np.uint8), np.empty(width, np.uint32)
     flags, seen = np.empty(width, np.uint32), np.empty(width, np.uint32)
     for x0 in range(0, nx, width):
         w = min(width, nx - x0)
         for x in range(w):
-            signal[x], seen[x] = 0, DO_NOT_USE
+            signal[x] = 0
             gain[x], noise[x] = pixels[0][y, x0 + x], pixels[1][y, x0 + x]
             base[x] = pixeldq[y, x0 + x] | np.uint32(0 if gain[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
-        for load in range(2 * nint - (nint == 1)):
-            i = load % nint
-            s, e, nodd = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
+        s, e, nodd = 0, 0, 0
+        for load in range(2 * nint + 1):
+            i = load - nint
+            if load < nint or (i < nint and nint > 1):
+                s, e, nodd = _load(ramps, load % nint, y, x0, w, how, times, f, q, odd, lone, time, flags)
             if load < nint:
-                _add_median(f, q, w, s, e, times, odd[:nodd], lone, time, steps, sums[0], signal)
+                _add_median(f, q, w, s, e, times, odd[:nodd], lone, time, steps, spare[0], signal)
             if load == nint - 1:
                 for x in range(w):
                     signal[x] = (signal[x] / (nint * times[0]) if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
-            if load >= nint or nint == 1:
+            if 0 <= i < nint:
                 _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
                 for x in odd[:nodd]:
-                    _sum_odd(f, q, x, times[0], time[x], coeffs, gain[x], noise[x], signal[x], flags[x], sums)
-                _write(planes, dq, i, row, x0, w, sums, base, flags)
-                _add_integration(w, i, sums, flags, total, seen)
-        _write(planes, dq, nint, row, x0, w, total, base, seen)
-        for x in range(w):
-            if seen[x] & CHARGELOSS:
-                _restore_chargeloss(ramps, y, x0 + x, how, times, coeffs, gain[x], noise[x], f, q, lone, time, sums, planes, row)
+                    for again in range(2 if flags[x] & CHARGELOSS else 1):
+                        if again:
+                            _restore(ramps[1], i, y, x0 + x, how, q, x)
+                        to, blind = spare if again else sums, not again and (flags[x] & DO_NOT_USE) != 0
+                        _sum_odd(f, q, x, blind, times[0], time[x], coeffs, gain[x], noise[x], signal[x], to)
+                    if flags[x] & CHARGELOSS:
+                        sums[4, x] = spare[0, x] if gain[x] > 0 and spare[0, x] < np.inf else 0.0
+                _add_integration(w, i, sums, base, flags, total, seen)
+            if i >= 0:
+                _write(planes, dq, i, row, x0, w, sums if i < nint else total, base, flags if i < nint else seen)
 
 
 @helper
@@ -235,10 +240,13 @@ def _odd_median(f, q, x, times, lone, time, steps):
 
 @helper
 def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, sums):
-    """Sums of 1 / variance by read noise, by photons, by both, and of slope / variance: of one segment for all pixels."""
+    """One segment for all pixels: 1 / variance by read noise, by photons, by both; slope / variance by read noise.
+
+    The fifth of the sums is the first again, of which :func:`_restore` makes another in pixels that lost charge.
+    """
     n = e - s
     first, last = f[s], f[e - 1]
-    read, photon, both, slope = sums[0], sums[1], sums[2], sums[3]
+    read, photon, both, slope, kept = sums[0], sums[1], sums[2], sums[3], sums[4]
     for x in range(w):
         both[x] = _snr(np.float64(first[x]), np.float64(last[x]), gain[x], noise[x])
         slope[x] = 0
@@ -254,6 +262,7 @@ def _sum_plain(f, w, s, e, coeffs, time, gain, noise, signal, sums):
     for x in range(w):
         read[x], photon[x], both[x] = _weights(n, time, gain[x], noise[x], signal[x])
         slope[x] = slope[x] / time * read[x]
+        kept[x] = read[x]
 
 
 @helper
@@ -276,27 +285,42 @@ def _weights(n, time, gain, noise, signal):
 
 
 @helper
-def _sum_odd(f, q, x, time, time_alone, coeffs, gain, noise, signal, flags, sums):
-    """The sums of :func:`_sum_plain` for a ramp with flags, over its segments: runs of good groups.
+def _sum_odd(f, q, x, blind, time, time_alone, coeffs, gain, noise, signal, sums):
+    """The sums of :func:`_sum_plain` over the segments of a ramp with flags: runs of good groups.
 
     A run begins with the group before it where that is flagged as a jump and nothing else: the jump lies before it.
-    Runs of one group count only where there is no other, and then the first alone.
+    Runs of one group count only where there is no other, and then the first of them.
     """
-    sums[0, x], sums[1, x], sums[2, x], sums[3, x] = 0, 0, 0, 0
-    n, start, before, alone, fitted = len(q), np.int64(-1), 0, np.int64(-1), (flags & DO_NOT_USE) != 0
-    for g in range(n + 1):
+    for k in range(4):
+        sums[k, x] = 0
+    n, start, before, alone = len(q), -1, 0, -1
+    for g in range(0 if blind else n + 2):
         flag = q[g, x] & NOT_PERSISTENCE if g < n else DO_NOT_USE
+        end = g
         if flag == 0 and start < 0:
             start = g - 1 if before == JUMP_DET else g
-        if flag != 0 and start >= 0 and g - start > 1 and not flags & DO_NOT_USE:
-            _add_segment(f, x, start, g - start, time, coeffs, gain, noise, signal, sums)
-            fitted = True
-        if flag != 0 and start >= 0:
-            alone = start if g - start == 1 and alone < 0 else alone
-            start = -1
         before = flag
-    if alone >= 0 and not fitted:
-        _add_segment(f, x, alone, np.int64(1), time_alone, coeffs, gain, noise, signal, sums)
+        if g > n and alone >= 0:
+            start, end, time = alone, alone + 1, time_alone
+        elif flag == 0 or start < 0:
+            continue
+        elif g - start == 1:
+            alone = start if alone == -1 else alone
+            start = -1
+            continue
+        else:
+            alone = -2
+        _add_segment(f, x, start, end - start, time, coeffs, gain, noise, signal, sums)
+        start = -1
+    sums[4, x] = sums[0, x]
+
+
+@helper
+def _restore(groupdq, i, y, x0, how, q, x):
+    """Flags as they came, but for charge loss: for variances by read noise the groups were read all the same."""
+    for k in range(len(q)):
+        flag = groupdq[i, how[1] + k, y, x0]
+        q[k, x] = flag ^ (CHARGELOSS | DO_NOT_USE) if flag & CHARGELOSS else flag
 
 
 @helper
@@ -319,15 +343,17 @@ def _add_segment(f, x, start, n, time, coeffs, gain, noise, signal, sums):
 
 
 @helper
-def _add_integration(w, i, sums, flags, total, seen):
+def _add_integration(w, i, sums, base, flags, total, seen):
     """Add an integration to the exposure; DO_NOT_USE stays in ``seen`` where all have it."""
+    not_dnu, kept = np.uint32(0xFF ^ DO_NOT_USE), sums[4]
     for x in range(w):
-        keep = np.uint32(0xFF) if flags[x] & DO_NOT_USE else np.uint32(0xFF ^ DO_NOT_USE)
-        seen[x] = (seen[x] | (flags[x] & np.uint32(0xFF ^ DO_NOT_USE))) & keep
-    for k in range(4):
-        sums_k, total_k = sums[k], total[k]
-        for x in range(w):
-            total_k[x] = sums_k[x] + (total_k[x] if i else 0.0)
+        before = seen[x] if i else np.uint32(DO_NOT_USE)
+        seen[x] = (before | (flags[x] & not_dnu)) & (not_dnu | flags[x])
+        lost = flags[x] & np.uint32(CHARGELOSS)
+        kept[x] = 0.0 if not lost and base[x] & np.uint32(INVALID) else kept[x]
+    sums_all, total_all = sums.reshape(-1), total.reshape(-1)
+    for k in range(sums.size):
+        total_all[k] = sums_all[k] + (total_all[k] if i else 0.0)
 
 
 @helper
@@ -336,41 +362,20 @@ def _write(planes, dq, i, row, x0, w, sums, base, flags):
     exposure = i == dq.shape[0] - 1
     slope, err = planes[0, i, row, x0 : x0 + w], planes[1, i, row, x0 : x0 + w]
     var_photon, var_read, q = planes[2, i, row, x0 : x0 + w], planes[3, i, row, x0 : x0 + w], dq[i, row, x0 : x0 + w]
-    read_sum, photon_sum, both_sum, slope_sum = sums[0], sums[1], sums[2], sums[3]
+    read_sum, photon_sum, both_sum, slope_sum, kept_sum = sums[0], sums[1], sums[2], sums[3], sums[4]
     zero, one, large = np.float32(0), np.float32(1), np.float32(LARGE_VARIANCE)
     for x in range(w):
         invalid = ((base[x] & np.uint32(INVALID)) | (flags[x] & np.uint32(DO_NOT_USE))) != 0
+        lost = (flags[x] & np.uint32(CHARGELOSS)) != 0
         read = one / np.float32(read_sum[x])
         photon = one / np.float32(photon_sum[x])
         both = one / np.float32(both_sum[x])
+        kept = one / np.float32(kept_sum[x])
         read = zero if read >= large else read
         photon = zero if photon >= large else photon
         both = read + photon if exposure else (zero if both > large else both)
         slope[x] = np.float32(np.nan) if invalid else np.float32(slope_sum[x]) * read
         err[x] = zero if invalid else np.sqrt(both)
         var_photon[x] = zero if invalid else photon
-        var_read[x] = zero if invalid else read
+        var_read[x] = zero if kept >= large or (invalid and not lost) else kept
         q[x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))
-
-
-@helper
-def _restore_chargeloss(ramps, y, x, how, times, coeffs, gain, noise, f, q, lone, time, sums, planes, row):
-    """Variances by read noise as if no group had been flagged for charge loss: the groups were read all the same."""
-    groupdq, nint, total = ramps[1], planes.shape[1] - 1, 0.0
-    for i in range(nint):
-        lost, var_read = False, np.float64(planes[3, i, row, x])
-        for k in range(len(q)):
-            q[k, 0] = groupdq[i, how[1] + k, y, x]
-            lost |= (q[k, 0] & CHARGELOSS) != 0
-        inverse = 1 / var_read if var_read > 0 else 0.0
-        if lost:
-            _prepare(ramps, i, y, x, how, times, f, q, np.int64(0), lone, time)
-            for k in range(len(q)):
-                flag = groupdq[i, how[1] + k, y, x]
-                q[k, 0] = flag ^ (CHARGELOSS | DO_NOT_USE) if flag & CHARGELOSS else flag
-            _sum_odd(f, q, np.int64(0), times[0], time[0], coeffs, gain, noise, 0.0, np.uint32(0), sums)
-            inverse = sums[0, 0] if gain > 0 and sums[0, 0] < np.inf else 0.0
-            planes[3, i, row, x] = 0.0 if inverse * LARGE_VARIANCE <= 1 else 1 / inverse
-        total += inverse
-    if total > 0:
-        planes[3, nint, row, x] = 0.0 if total * LARGE_VARIANCE <= 1 else 1 / total

@@ -184,7 +184,8 @@ class Worker:
             self.reader.release(job.raw)
         done = [stage for stage in job.stages if stage.skipped is None]
         job.result.timings = {stage.step.name: stage.seconds for stage in done}
-        return {keyword: value for stage in done for keyword, value in stage.step.keywords(report, meta).items()}
+        cards = {keyword: value for stage in done for keyword, value in stage.step.keywords(report, meta).items()}
+        return {**report.keywords, **cards}
 
     def _behind(self, last: Callable[[], Result]) -> Future[Result]:
         """Run ``last`` when all that was handed to the writer before is written, beside what comes after."""

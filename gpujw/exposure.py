@@ -50,7 +50,7 @@ class Meta:
 SETUP = (
     *("INSTRUME", "DETECTOR", "EXP_TYPE", "SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2"),
     *("FASTAXIS", "SLOWAXIS", "NOUTPUTS", "READPATT", "NINTS", "NGROUPS", "NFRAMES", "GROUPGAP", "FRMDIVSR"),
-    *("DRPFRMS1", "TFRAME", "TGROUP", "INTSTART", "ZEROFRAM"),
+    *("DRPFRMS1", "TFRAME", "TGROUP", "INTSTART", "ZEROFRAM", "GAINFACT"),
 )
 
 
@@ -71,7 +71,7 @@ class Ramp:
     """A block of rows of an exposure, counts per group.
 
     ``data[nint, ngroup, ny, nx]`` float32 (DN); ``groupdq`` of the same shape, uint8; ``pixeldq[ny, nx]`` uint32;
-    ``zeroframe[nint, ny, nx]`` float32 or None; ``dark_rate[ny, nx]`` float32 (DN/s, average dark current) or None.
+    ``zeroframe[nint, ny, nx]`` float32 or None; ``dark_rate[ny, nx]`` float32 (e-/s, average dark current) or None.
     The arrays belong to the runner and are overwritten by the steps. ``rows`` are this block's rows in the exposure,
     ``interior`` those rows of the block that it answers for: the others are halo, seen but not kept.
     """

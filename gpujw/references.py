@@ -66,10 +66,15 @@ class Reference:
         return np.ascontiguousarray(self._section(extension)[...], np.float32)
 
     def planes(self, first: int, last: int, extension: str = "SCI") -> NDArray[np.float32]:
-        """Planes ``first`` to ``last`` of the leading axis of an image, cut likewise; the rest of it is not read."""
+        """Planes ``first`` to ``last`` of an image, cut likewise: ``[last - first, ny, nx]``; the rest is not read.
+
+        They are counted through all leading axes: plane ``i * ngroup + g`` of ``[nint, ngroup, ny, nx]``.
+        """
         section = self._section(extension)
-        lead = (slice(first, last),) + (slice(None),) * (len(section.shape) - 3)
-        return np.ascontiguousarray(section[(*lead, *self._window(section.shape))], np.float32)
+        *lead, ny, nx = section.shape
+        window = self._window((ny, nx))
+        read = [section[(*np.unravel_index(k, lead), *window)] for k in range(first, last)]
+        return np.ascontiguousarray(read, np.float32)
 
     def shape(self, extension: str = "SCI") -> tuple[int, ...]:
         """The extension's shape in the file, before any cut."""

@@ -7,7 +7,8 @@
 constexpr int NONE = -1;
 // A root of which `number` has made component k holds NAMED - k.
 constexpr int NAMED = -2;
-constexpr int COLUMNS = 11;  // frame, area, sums of x, y, xx, xy, yy, first row, row after the last, and so for columns
+constexpr int COLUMNS = 8;  // of table: frame, area, sums of x and y, first row, row after the last, and so for columns
+constexpr int THREADS = 256;
 
 GJ_KERNEL seed(const uint8* flags, int* labels, const int64 n, const int64 plane, const uint8 bit) {
   const int64 i = GJ_INDEX;
@@ -50,19 +51,13 @@ GJ_KERNEL unite(int* labels, const int64 n, const int64 plane, const int64 nx) {
   if (x + 1 < nx && frame[up + 1] != NONE) join(frame, p, up + 1);
 }
 
-// first[n] marks the roots.
-GJ_KERNEL mark(const int* labels, uint8* first, const int64 n, const int64 plane) {
-  const int64 i = GJ_INDEX;
-  if (i < n) first[i] = labels[i] == (int)(i % plane);
-}
-
 // Component k has its root at roots[k], counted through all frames.
 GJ_KERNEL number(const int64* roots, int* labels, int64* table, const int64 n, const int64 plane) {
   const int64 k = GJ_INDEX;
   if (k >= n) return;
   labels[roots[k]] = NAMED - (int)k;
   table[k * COLUMNS] = roots[k] / plane;
-  table[k * COLUMNS + 7] = table[k * COLUMNS + 9] = plane;
+  table[k * COLUMNS + 4] = table[k * COLUMNS + 6] = plane;
 }
 
 // The component that pixel p of a frame belongs to, NONE for none.
@@ -84,13 +79,40 @@ GJ_KERNEL measure(const int* labels, int64* table, const int64 n, const int64 pl
   add(t + 1, 1);
   add(t + 2, x);
   add(t + 3, y);
-  add(t + 4, x * x);
-  add(t + 5, x * y);
-  add(t + 6, y * y);
-  atomicMin(t + 7, y);
-  atomicMax(t + 8, y + 1);
-  atomicMin(t + 9, x);
-  atomicMax(t + 10, x + 1);
+  atomicMin(t + 4, y);
+  atomicMax(t + 5, y + 1);
+  atomicMin(t + 6, x);
+  atomicMax(t + 7, x + 1);
+}
+
+// out[j]: sums of dx^2, dx dy, dy^2 of component which[j]. One block each: a thread a column, the first over columns.
+GJ_KERNEL __launch_bounds__(THREADS)
+    moments(const int* labels, const int64* table, const int64* which, double* out, const int64 plane, const int64 nx) {
+  GJ_SHARED(double, columns, 3 * THREADS);
+  const int64 k = which[blockIdx.x];
+  const int64* t = table + k * COLUMNS;
+  const int* frame = labels + t[0] * plane;
+  const double x = (double)(t[2] - t[1] * t[6]) / t[1], y = (double)(t[3] - t[1] * t[4]) / t[1];
+  double xx = 0, xy = 0, yy = 0;
+  for (int64 x0 = t[6]; x0 < t[7]; x0 += THREADS) {
+    const int64 column = x0 + threadIdx.x;
+    double area = 0, first = 0, second = 0;
+    for (int64 row = t[4]; row < t[5] && column < t[7]; ++row) {
+      const double dy = (double)(row - t[4]) - y;
+      if (component(frame, row * nx + column) == k) area += 1, first += dy, second += dy * dy;
+    }
+    double* mine = columns + 3 * threadIdx.x;
+    mine[0] = area, mine[1] = first, mine[2] = second;
+    __syncthreads();
+    for (int64 c = 0; threadIdx.x == 0 && c < THREADS && x0 + c < t[7]; ++c) {
+      const double dx = (double)(x0 + c - t[6]) - x;
+      xx = fma(columns[3 * c], dx * dx, xx);
+      xy = fma(columns[3 * c + 1], dx, xy);
+      yy += columns[3 * c + 2];
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) out[3 * blockIdx.x] = xx, out[3 * blockIdx.x + 1] = xy, out[3 * blockIdx.x + 2] = yy;
 }
 
 // Lets the outside (2) flow among the pixels not reached yet (0), one sweep, forth or back.
@@ -115,12 +137,12 @@ GJ_KERNEL fill(const int* labels, const int64* table, const int64* which, const 
   if (j >= n) return;
   const int64* t = table + which[j] * COLUMNS;
   const int* frame = labels + t[0] * plane;
-  const int64 height = t[8] - t[7] + 2, width = t[10] - t[9] + 2;
+  const int64 height = t[5] - t[4] + 2, width = t[7] - t[6] + 2;
   uint8* box = state + start[j];
   for (int64 i = 0; i < height * width; ++i) {
     const int64 y = i / width, x = i % width;
     const bool rim = y == 0 || y == height - 1 || x == 0 || x == width - 1;
-    box[i] = rim ? 2 : component(frame, (t[7] + y - 1) * nx + t[9] + x - 1) == which[j];
+    box[i] = rim ? 2 : component(frame, (t[4] + y - 1) * nx + t[6] + x - 1) == which[j];
   }
   while (flow(box, height, width, false) || flow(box, height, width, true)) continue;
   area[j] = 0;

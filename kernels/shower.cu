@@ -30,7 +30,7 @@ GJ_KERNEL noise(const float* data, const uint8* groupdq, const float* gain, cons
   if (x >= plane) return;
   const Ramp ramp = {data, groupdq, ngroup, plane, x, gain[x]};
   const auto value = [&](const int64 j) { return ramp.difference(j / (ngroup - 1), j % (ngroup - 1)); };
-  const float m = (float)median(value, nint * (ngroup - 1));
+  const float m = (float)median(value, (int)(nint * (ngroup - 1)));
   median_out[x] = m;
   sigma[x] = sqrtf(fabsf(m) + readnoise[x] * readnoise[x] / nframes);
 }
@@ -46,24 +46,24 @@ struct Clipped {
   }
 };
 
-__device__ double deviation(const Clipped& value, const int64 n) {
+__device__ double deviation(const Clipped& value, const int n) {
   double total = 0, squares = 0;
-  int64 count = 0;
-  for (int64 i = 0; i < n; ++i)
+  int count = 0;
+  for (int i = 0; i < n; ++i)
     if (!isnan(value(i))) total += value(i), ++count;
-  for (int64 i = 0; i < n; ++i)
+  for (int i = 0; i < n; ++i)
     if (!isnan(value(i))) squares += (value(i) - total / count) * (value(i) - total / count);
   return sqrt(squares / count);
 }
 
 // n: differences of one integration, times plane.
 GJ_KERNEL clipped_noise(const float* data, const uint8* groupdq, const float* gain, float* median_out, float* sigma,
-                        const int64 n, const int64 nint, const int64 ngroup, const int64 plane) {
+                        const int64 n, const int nint, const int64 ngroup, const int64 plane) {
   const int64 index = GJ_INDEX;
   if (index >= n) return;
   const int64 x = index % plane;
-  Clipped value = {{data, groupdq, ngroup, plane, x, gain[x]}, index / plane, -INFINITY, INFINITY};
-  double low = -INFINITY, high = INFINITY;
+  Clipped value = {{data, groupdq, ngroup, plane, x, gain[x]}, index / plane, -infinity(), infinity()};
+  double low = -infinity(), high = infinity();
   for (int pass = 0; pass < PASSES; ++pass) {
     const double center = median(value, nint), scatter = deviation(value, nint);
     low = center - SIGMAS * scatter, high = center + SIGMAS * scatter;

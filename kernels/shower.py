@@ -38,7 +38,7 @@ def clipped_noise(data, groupdq, gain):
     """
     nint, ngroup, ny, nx = data.shape
     median, sigma = cp.empty((ngroup - 1, ny, nx), cp.float32), cp.empty((ngroup - 1, ny, nx), cp.float32)
-    sizes = [np.int64(size) for size in (median.size, nint, ngroup, ny * nx)]
+    sizes = np.int64(median.size), np.int32(nint), np.int64(ngroup), np.int64(ny * nx)
     launch("shower", "clipped_noise", median.size, data, groupdq, gain, median, sigma, *sizes)
     return median, sigma
 

@@ -236,6 +236,6 @@ def _restored(ramp, setup):
     for start, end, where in _fitted(q):
         n = end - start
         variance = setup.read_variance(n, ramp.time if n == 1 else setup.times[0])
-        counts = where & (variance > 0) & ((setup.gain > 0) | (n < 3))
+        counts = where & (variance > 0) & (setup.gain > 0)
         total[counts] += 1 / variance[counts]
     return total

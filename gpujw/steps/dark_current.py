@@ -167,10 +167,9 @@ def _check_length(dark: Reference, own: Readout, wanted: Readout, needed: int) -
 
 def _frames(dark: Reference, integration: int, ngroups: int) -> Callable[[int], NDArray[np.floating]]:
     """A reader of one frame ``[ny, nx]`` at a time, which goes on past the last with the step between the last two."""
-    ramp = dark.planes(integration, integration + 1)[0] if len(dark.shape()) == 4 else None
 
     def read(first: int, last: int) -> NDArray[np.float32]:
-        return dark.planes(first, last) if ramp is None else ramp[first:last]
+        return dark.planes(integration * ngroups + first, integration * ngroups + last)
 
     def frame(k: int) -> NDArray[np.floating]:
         values: NDArray[np.floating]

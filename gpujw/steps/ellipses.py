@@ -1,7 +1,7 @@
 """Ellipses with the moments of flagged regions, on the host: few numbers, whatever holds the pixels.
 
 The peer measures regions with scikit-image's ``regionprops`` and paints them with its ``draw.ellipse``; these are the
-same ellipses, from exact integer sums. Only a pixel whose center lies on an ellipse can differ, by rounding.
+same ellipses. A pixel whose center lies exactly on one is inside or outside by rounding, and may differ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Ellipses:
     The axes are one pixel shorter than those of the moments, as the peer has them; the minor one may be negative.
     """
 
-    frame: NDArray[np.int64]
+    frame: Floats
     x: Floats
     y: Floats
     minor: Floats
@@ -37,29 +37,20 @@ class Ellipses:
         return Ellipses(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
-def covariances(table: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def covariances(table: Floats) -> tuple[Floats, Floats, Floats]:
     """Variances along x and y of the regions in ``table[k, 7]`` (of ``label.components``), and their covariance."""
-    n = table[:, 1]
-    # About the pixel nearest below the center the sums stay small: products with n are exact in int64.
-    x, y = table[:, 2] // n, table[:, 3] // n
-    sx, sy = table[:, 2] - n * x, table[:, 3] - n * y
-    sxx = table[:, 4] - 2 * x * table[:, 2] + n * x * x
-    sxy = table[:, 5] - x * table[:, 3] - y * table[:, 2] + n * x * y
-    syy = table[:, 6] - 2 * y * table[:, 3] + n * y * y
-    second = ((n * sxx - sx * sx) / n, (n * syy - sy * sy) / n, (n * sxy - sx * sy) / n)
+    area, xx, xy, yy = table[:, 1], *table[:, 4:].T
     # A sum and a difference that look idle: scikit-image rounds so, and what is a whole axis must stay one.
-    trace = second[0] + second[1]
-    return (trace - second[1]) / n, (trace - second[0]) / n, second[2] / n
+    return (xx + yy - yy) / area, (xx + yy - xx) / area, xy / area
 
 
-def measured(table: NDArray[np.int64]) -> Ellipses:
-    """The ellipses that have the second moments of the regions in ``table[k, 7]``; uniform ones, so axes of 4 sigma."""
+def measured(table: Floats) -> Ellipses:
+    """The ellipses with the second moments of the regions in ``table[k, 7]``, uniform ones: half axes of 2 sigma."""
     xx, yy, xy = covariances(table)
     variances = np.linalg.eigvalsh(np.stack([xx, -xy, -xy, yy], axis=-1).reshape(-1, 2, 2)).clip(0)
     minor, major = 4 * np.sqrt(variances.T) - 1
     angle = [_angle(*moments) for moments in zip(xx.tolist(), yy.tolist(), xy.tolist(), strict=True)]
-    x, y = table[:, 2] / table[:, 1], table[:, 3] / table[:, 1]
-    return Ellipses(table[:, 0], x, y, minor, major, np.degrees(np.array(angle, np.float64)))
+    return Ellipses(table[:, 0], table[:, 2], table[:, 3], minor, major, np.degrees(np.array(angle, np.float64)))
 
 
 def _angle(xx: float, yy: float, xy: float) -> float:

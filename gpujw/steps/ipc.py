@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gpujw.references import Reference
 
 EDGE = 4  # reference pixels along an edge
-REACH = 2  # rows that a kernel may reach up and down
+REACH = 3  # rows that a kernel may reach up and down; MIRI's has 7 x 7 pixels
 NEAR_IR, MIRI = (2048, 2048), (1024, 1032)  # rows, columns
 
 

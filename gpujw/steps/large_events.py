@@ -8,7 +8,7 @@ import numpy as np
 
 from gpujw import backend
 from gpujw.dq import JUMP_DET, SATURATED
-from gpujw.steps.ellipses import Ellipses, contain, covariances, measured, outlines
+from gpujw.steps.ellipses import Ellipses, Floats, contain, covariances, measured, outlines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def flag_snowballs_inplace(ramp: Ramp, jump: Jump) -> int:
     nint, ngroup, ny, nx = groupdq.shape
     paint = backend.of(groupdq).kernel("ellipse")
     fresh = _newly_saturated(groupdq, 1, jump) if jump.sat_required_snowball else None
-    cores: list[NDArray[np.float64]] = []
+    cores: list[Floats] = []
     events = 0
     for g in range(1, ngroup):
         table = _regions(groupdq[:, g], JUMP_DET, jump.min_jump_area)
@@ -60,37 +60,35 @@ def flag_snowballs_inplace(ramp: Ramp, jump: Jump) -> int:
     return events
 
 
-def _regions(flags: Array, bit: int, min_area: float) -> NDArray[np.int64]:
+def _regions(flags: Array, bit: int, min_area: float) -> Floats:
     """Regions of ``flags[nint, ny, nx]`` that hold ``bit`` and fill at least ``min_area`` pixels, by ``components``."""
     xp = backend.of(flags).xp
     label = backend.of(flags).kernel("label")
     return label.components(xp.ascontiguousarray(flags), bit=bit, min_area=int(np.ceil(min_area)))  # type: ignore[no-any-return]
 
 
-def _newly_saturated(groupdq: Array, g: int, jump: Jump) -> NDArray[np.int64]:
+def _newly_saturated(groupdq: Array, g: int, jump: Jump) -> Floats:
     """Regions of pixels saturated in group ``g`` and not in the one before it."""
     return _regions(groupdq[:, g] & ~groupdq[:, g - 1], SATURATED, jump.min_sat_area)
 
 
-def _around_cores(table: NDArray[np.int64], cores: NDArray[np.int64], jump: Jump, ny: int) -> Ellipses:
+def _around_cores(table: Floats, cores: Floats, jump: Jump, ny: int) -> Ellipses:
     """The jump regions in ``table`` near the detector's edge, or whose ellipse contains the center of a core."""
-    x, y = table[:, 2] / table[:, 1], table[:, 3] / table[:, 1]
+    x, y = table[:, 2], table[:, 3]
     # The peer measures both from the number of rows.
     far = max(0, ny - jump.edge_size)
     chosen = (x < jump.edge_size) | (y < jump.edge_size) | (x > far) | (y > far)
     xx, yy, _ = covariances(table)
     # No ellipse reaches farther; few jumps have a core so near, and only their ellipses are worked out.
     region, core = _pairs(table, cores, 2 * np.sqrt(xx + yy) + 1)
-    inside = contain(measured(table[region]), cores[core, 2] / cores[core, 1], cores[core, 3] / cores[core, 1])
+    inside = contain(measured(table[region]), cores[core, 2], cores[core, 3])
     chosen[region[inside]] = True
     return measured(table[chosen])
 
 
-def _pairs(
-    table: NDArray[np.int64], cores: NDArray[np.int64], reach: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _pairs(table: Floats, cores: Floats, reach: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of ``table`` and of ``cores`` in the same frame whose centers are at most ``reach`` apart along x and y."""
-    y, core_y = table[:, 3] / table[:, 1], cores[:, 3] / cores[:, 1]
+    y, core_y = table[:, 3], cores[:, 3]
     # Frames one above the other, too far apart to reach from one to the next.
     stride = max(y.max(initial=0), core_y.max(initial=0)) + 2 * reach.max(initial=0) + 1
     y, core_y = y + table[:, 0] * stride, core_y + cores[:, 0] * stride
@@ -99,21 +97,21 @@ def _pairs(
     count = np.searchsorted(core_y[order], y + reach, side="right") - low
     region = np.repeat(np.arange(len(table)), count)
     core = order[np.arange(count.sum()) + np.repeat(low - (np.cumsum(count) - count), count)]
-    near = np.abs(table[region, 2] / table[region, 1] - cores[core, 2] / cores[core, 1]) <= reach[region]
+    near = np.abs(table[region, 2] - cores[core, 2]) <= reach[region]
     return region[near], core[near]
 
 
-def _capped(axis: NDArray[np.float64], jump: Jump) -> NDArray[np.float64]:
+def _capped(axis: Floats, jump: Jump) -> Floats:
     return np.minimum(axis, 2 * jump.max_extended_radius)
 
 
-def _expanded(ellipses: Ellipses, factor: float, jump: Jump) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _expanded(ellipses: Ellipses, factor: float, jump: Jump) -> tuple[Floats, Floats]:
     """Axes longer by what ``factor`` adds to the minor one."""
     minor, major = ellipses.minor * factor, ellipses.major + (factor - 1.0) * ellipses.minor
     return _capped(minor, jump), _capped(major, jump)
 
 
-def _flag_next_integration(ramp: Ramp, cores: NDArray[np.float64], jump: Jump, paint: Any) -> None:
+def _flag_next_integration(ramp: Ramp, cores: Floats, jump: Jump, paint: Any) -> None:
     """Flag ``cores`` in the first groups, but the very first, of the integration after theirs."""
     nint, ngroup, _, _ = ramp.groupdq.shape
     last = min(int(jump.snowball_time_masked_next_int // ramp.meta["TGROUP"]), ngroup) - 1

@@ -55,6 +55,8 @@ def anomaly(reference: Reference, meta: Meta) -> NDArray[np.float32]:
     nint = min(nint, reference.header.get("NINTS", nint))
     ngroup = min(ngroup, reference.header.get("NGROUPS", ngroup), meta["NGROUPS"])
     start = meta.get("INTSTART", 1) - 1
-    frames = reference.planes(min(start, nint - 1), min(start + meta["NINTS"], nint))[:, :ngroup]
+    own = reference.shape()[1]
+    sets = range(min(start, nint - 1), min(start + meta["NINTS"], nint))
+    frames = np.stack([reference.planes(i * own, i * own + ngroup) for i in sets])
     frames = np.where(np.isnan(frames), np.float32(0), frames)
     return np.ascontiguousarray(frames.transpose(2, 0, 1, 3))

@@ -1,7 +1,7 @@
 """The dark step against the peer's: every combination of readouts, segments of MIRI, and average rates.
 
-Bit for bit but where a dark of the exposure's own readout is extrapolated: the peer then subtracts in float64 and rounds
-once, gpujw rounds the dark to float32 first.
+Bit for bit but where a dark of the exposure's own readout is extrapolated: the peer then subtracts in float64 and
+rounds once, gpujw rounds the dark to float32 first.
 """
 
 import numpy as np

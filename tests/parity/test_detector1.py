@@ -26,13 +26,13 @@ MODES = [
 ]
 
 
-def check(name, ours, theirs, table, note=""):
-    """Both products, planes and headers."""
+def check(name, ours, theirs, table, note="", **shares):
+    """Both products, planes and headers; ``shares`` are the exceptions, each with its reason where it is made."""
     for suffix in ("rate", "rateints"):
         (mine,), (other,) = ours.glob(f"*_{suffix}.fits"), theirs.glob(f"*_{suffix}.fits")
         row = compare.products(f"{name} {suffix}", mine, other, note)
         table.append(row)
-        assert row.agrees(), f"{compare.HEAD}\n{row}"
+        assert row.agrees(**shares), f"{compare.HEAD}\n{row}"
         assert compare.headers(mine, other) == []
 
 
@@ -96,4 +96,6 @@ def test_an_exposure_that_no_one_here_made(simulated, table, tmp_path):
     source = Path(__file__).parents[1] / "data" / "jw00793001001_01101_00001_nis_uncal.fits"
     references = simulated("niriss-sub80")  # of the same detector and subarray
     exposure = type(references)(source, tmp_path)
-    check("third-party niriss sub80", exposure.ours(), exposure.peer(), table)
+    # Groups last 0.075 s here: the 3e-4 DN to which the peer's float32 mean of the reference pixels is rounded, and
+    # the float32 of counts near 2e4 DN, are 1e-3 of VAR_POISSON where the rate is near zero.
+    check("third-party niriss sub80", exposure.ours(), exposure.peer(), table, "0.075 s a group", sci=0.9996, var=0.97)

@@ -32,9 +32,7 @@ def test_counts_zero_frame_and_flags(seed, zero_frame):
     theirs = peer.do_correction(model, reference)
 
     tables = SuperBias().prepare({"superbias": FakeReference(bias, dq=flags)}, meta_of())
-    ours = SuperBias()(
-        ramp_of(data, meta_of(), pixeldq=pixeldq, zeroframe=frame if zero_frame else None), tables
-    )
+    ours = SuperBias()(ramp_of(data, meta_of(), pixeldq=pixeldq, zeroframe=frame if zero_frame else None), tables)
     np.testing.assert_array_equal(ours.data, theirs.data)
     np.testing.assert_array_equal(ours.pixeldq, theirs.pixeldq)
     if zero_frame:

@@ -28,7 +28,8 @@ class FakeReference:
     uncut = image
 
     def planes(self, first, last, extension="SCI"):
-        return self.image(extension)[first:last]
+        image = self.image(extension)
+        return image.reshape(-1, *image.shape[-2:])[first:last]
 
     def shape(self, extension="SCI"):
         return np.shape(self.arrays[extension])

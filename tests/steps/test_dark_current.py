@@ -1,4 +1,4 @@
-"""The dark step: dark frames averaged and extrapolated to the exposure's groups, integrations, rates, the saved dark."""
+"""The dark step: frames averaged and extrapolated to the exposure's groups, integrations, rates, the saved dark."""
 
 import numpy as np
 import pytest
@@ -216,7 +216,10 @@ def test_the_dark_is_saved(tmp_path, dark, name):
 def test_a_dark_that_cannot_be_saved(tmp_path):
     with pytest.raises(OutputError, match="averaged.fits: the dark cannot be written: No such file"):
         prepared(dark_of(3), step=DarkCurrent(dark_output=str(tmp_path / "nowhere" / "averaged.fits")))
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "averaged.fits").mkdir()
+    with pytest.raises(OutputError, match="averaged.fits: the dark cannot be written: Is a directory"):
+        prepared(dark_of(3), step=DarkCurrent(dark_output=str(tmp_path / "averaged.fits")))
+    assert [path.name for path in tmp_path.iterdir()] == ["averaged.fits"]  # no half of a file beside it
 
 
 def test_names():
