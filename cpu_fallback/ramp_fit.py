@@ -167,13 +167,13 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
     """Suppress a ramp of one group, or time it, or replace one of none by the zero frame; the integration's flags."""
     _, groupdq, zeroframe = ramps
     n = len(q)
-    if how[1] > 0:  # a jump from a group that is not used is none
-        q[0, x] &= 0xFF ^ JUMP_DET
     seen, good, clear, saturated = 0, 0, 0, 0
     for k in range(n):
+        good += (q[k, x] & NOT_PERSISTENCE) == 0
+        if k == 0 and how[1] > 0:  # a jump from a group that is not used is none
+            q[k, x] &= 0xFF ^ JUMP_DET
         flag = q[k, x]
         seen |= flag
-        good += (flag & NOT_PERSISTENCE) == 0
         clear += flag == 0
         saturated += (flag & SATURATED) != 0
     lone[x], time[x] = 0, times[0]
@@ -373,6 +373,7 @@ def _write(planes, dq, i, row, x0, w, sums, base, flags):
         kept = one / np.float32(kept_sum[x])
         read = zero if read >= large else read
         photon = zero if photon >= large else photon
+        kept = read if exposure and kept_sum[x] == 0 and not invalid else kept
         both = read + photon if exposure else (zero if both > large else both)
         slope[x] = np.float32(np.nan) if invalid else np.float32(slope_sum[x]) * read
         err[x] = zero if invalid else np.sqrt(both)

@@ -83,7 +83,10 @@ def electrons_between(data, groupdq, gain):
 
 def nanmedian(values):
     """Median of all of a pixel's ``[nint, ndifference, ny, nx]`` that are not NaN; NaN of none."""
-    values = np.sort(values.reshape(-1, *values.shape[2:]), axis=0)  # NaN come last
+    nint, ndifference, ny, nx = values.shape
+    if values.size == 0:
+        return np.full((ny, nx), np.nan)
+    values = np.sort(values.reshape(nint * ndifference, ny, nx), axis=0)  # NaN come last
     number = (~np.isnan(values)).sum(axis=0)
     lower, upper = (np.take_along_axis(values, rank[None], axis=0)[0] for rank in ((number - 1) // 2, number // 2))
     # An odd number has one middle, which is kept as it is; of none, row -1 is NaN too.
@@ -100,7 +103,7 @@ def search(size, variance, thresholds):
     size = size.copy()
     outlier = np.zeros(size.shape, bool)
     searched = np.ones(variance.shape, bool)
-    for number in range(size[:, :, 0, 0].size):
+    for number in range(size.shape[0] * size.shape[1] if size.size else 0):
         left = (~np.isnan(size)).sum(axis=(0, 1))
         median = median_of_sizes(size, left)
         if number > 0:

@@ -22,26 +22,25 @@ def flag_clipped_inplace(data, groupdq, gain, *, threshold, by_group):
     difference = electrons_between(data, groupdq, gain)
     difference[~np.isfinite(difference)] = np.nan
     with np.errstate(all="ignore"):
-        for group in range(difference.shape[1]) if by_group else [slice(None)]:
-            values = difference[:, group].reshape(-1, *difference.shape[2:])
+        for group in (slice(g, g + 1) for g in range(difference.shape[1])) if by_group else [slice(None)]:
+            values = difference[:, group]
             lower, upper = bounds(values, threshold)
-            outside = (difference[:, group] < lower) | (difference[:, group] > upper)
-            groupdq[:, 1:][:, group][outside] |= JUMP
+            groupdq[:, 1:][:, group][(values < lower) | (values > upper)] |= JUMP
     count = ((groupdq & JUMP) > 0).sum(axis=(0, 1, 3))
     groupdq[(groupdq & BAD) > 0] &= ~JUMP
     return count
 
 
 def bounds(values, threshold):
-    """The last bounds of clipping ``values[n, ny, nx]``, each ``[ny, nx]``."""
+    """The last bounds of clipping each pixel's ``[nint, ndifference, ny, nx]``, ``[ny, nx]`` both."""
     kept = values.copy()
     for _ in range(ROUNDS):
-        number = (~np.isnan(kept)).sum(axis=0)
-        mean = np.nansum(kept, axis=0) / number
-        deviation = np.sqrt(np.nansum((kept - mean) ** 2, axis=0) / number)
-        median = nanmedian(kept[None])
+        number = (~np.isnan(kept)).sum(axis=(0, 1))
+        mean = np.nansum(kept, axis=(0, 1)) / number
+        deviation = np.sqrt(np.nansum((kept - mean) ** 2, axis=(0, 1)) / number)
+        median = nanmedian(kept)
         lower, upper = median - threshold * deviation, median + threshold * deviation
         within = (kept >= lower) & (kept <= upper)
         # Where all would go the set stays as it is, and so do its bounds.
-        kept[~within & within.any(axis=0)] = np.nan
+        kept[~within & within.any(axis=(0, 1))] = np.nan
     return lower, upper

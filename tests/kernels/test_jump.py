@@ -78,7 +78,7 @@ def test_a_single_pass_measures_all_from_one_median(be, put, get):
 
 
 def test_a_search_takes_the_largest_away_before_it_looks_again(be, put, get):
-    # From the median of the four lesser, 94, the second is 3.6 sigma away; from that of the three lesser, 44, it is 8.3.
+    # 144 lies 3.6 sigma from 94, the median of the four lesser, and 8.3 from 44, which is that of the lesser ones then.
     arrays = one_pixel(ramp(44, 144, 44, 1044, 144))
     assert flags_of(be, put, get, arrays) == ([[0, 0, 4, 0, 4, 4]], [3])
 
@@ -106,6 +106,16 @@ def test_equal_excesses_are_flagged_together(be, put, get):
     assert flags_of(be, put, get, arrays) == ([[0, 0, 4, 0], [0, 0, 4, 0]], [2])
 
 
+def test_later_medians_are_of_single_precision(be, put, get):
+    """A quirk of the peer's: without the largest the median is 2**24 + 3, which float32 holds as 2**24 + 4."""
+    sizes = [2**24 - 1000, 2**24 + 2, 2**24 + 4, 2**24 + 1000, 2**24 + 16388, 2**27]
+    arrays = one_pixel(*[[0, size] for size in sizes])
+    arrays[3][:] = 0  # sigma is 4096: four of it are less than 16385, and not less than 16384
+    assert flags_of(be, put, get, arrays) == ([[0, 0]] * 5 + [[0, 4]], [1])
+    # In the first round it is 2**24 + 3.
+    assert flags_of(be, put, get, [a[:5] if a.ndim == 4 else a for a in arrays]) == ([[0, 0]] * 4 + [[0, 4]], [1])
+
+
 def test_unusable_groups_have_no_differences(be, put, get):
     for flag in (DO_NOT_USE, SATURATED, DO_NOT_USE | SATURATED):
         flags = [[0, 0, flag, 0, 0, 0, 0]]
@@ -127,7 +137,10 @@ def test_a_pixel_without_noise_has_no_jumps(be, put, get):
     assert flags_of(be, put, get, arrays, single_pass=True) == ([[0] * 7], [0])
 
 
-@pytest.mark.parametrize("shape", [(2, 7, 7, 53), (1, 2, 6, 37), (1, 3, 6, 37), (3, 4, 6, 71), (1, 20, 7, 53), (5, 30, 6, 37)])
+SHAPES = [(2, 7, 7, 53), (1, 2, 6, 37), (1, 3, 6, 37), (3, 4, 6, 71), (1, 20, 7, 53), (5, 30, 6, 37)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("whole_numbers", [False, True])
 def test_twins_are_equal(be, put, get, shape, seed, whole_numbers):
@@ -162,17 +175,15 @@ def test_nothing_to_compare_is_no_fault(be, put, get, shape):
     assert not get(groupdq).any() and not get(count).any()
 
 
-values = hnp.arrays(
-    np.float32,
-    st.tuples(st.integers(1, 3), st.integers(2, 6), st.just(2), st.integers(1, 5)),
-    elements=st.one_of(st.integers(-3, 3), st.integers(-500, 500), st.floats(-(2.0**100), 2.0**100, width=32), st.just(np.inf), st.just(np.nan)),
-)
+shapes = st.tuples(st.integers(1, 3), st.integers(2, 6), st.just(2), st.integers(1, 5))
+whole = st.integers(-3, 3) | st.integers(-500, 500)
+values = whole | st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([np.inf, np.nan])
 
 
-@given(values, st.integers(0, 2**32 - 1), st.booleans())
+@given(hnp.arrays(np.float32, shapes, elements=values), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_small_ramps_of_any_numbers(data, seed, single_pass):
-    """The numba twin, which leaves out what it can show to have no outlier, against the reference, which looks at all."""
+    """The numba twin, which leaves out what it sees to have no outlier, against the reference, which searches all."""
     rng = np.random.default_rng(seed)
     groupdq = rng.choice(np.array([0, 0, 0, 0, 0, 1, 2, 4, 5, 32], np.uint8), data.shape)
     gain = rng.choice(np.array([1, 1.7, -1, 0, np.nan], np.float32), data.shape[2:], p=[0.3, 0.4, 0.1, 0.1, 0.1])
@@ -191,7 +202,7 @@ def test_small_ramps_of_any_numbers(data, seed, single_pass):
 
 
 def neighborhood(excess):
-    """A field of 7 x 53 pixels, each with differences of 44, and one jump of ``excess`` in group 3 of row 2, column 5."""
+    """A field of 7 x 53 pixels with differences of 44, and one jump of ``excess`` in group 3 of row 2, column 5."""
     data = np.broadcast_to(ramp(*[44] * 6)[:, None, None], (1, 7, 7, 53)).astype(np.float32)
     data[:, 3:, 2, 5] += excess
     gain = np.ones((7, 53), np.float32)
@@ -226,12 +237,12 @@ def test_a_jump_at_the_edge_has_fewer_neighbors(be, put, get, y, x):
     arrays = neighborhood(0)
     arrays[0][:, 3:, y, x] += 600
     found = spread(be, put, get, arrays)[0, 3]
-    expected = [(j, i) for j, i in ((y, x), (y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)) if 0 <= j < 7 and 0 <= i < 53]
-    assert sorted(map(tuple, np.argwhere(found))) == sorted(expected)
+    cross = ((y, x), (y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
+    assert sorted(map(tuple, np.argwhere(found))) == sorted((j, i) for j, i in cross if 0 <= j < 7 and 0 <= i < 53)
 
 
 def test_groups_after_large_jumps_are_flagged(be, put, get):
-    """100 electrons bring one more group, 500 four; a jump that was flagged for its neighbor's sake has its own size."""
+    """100 electrons bring one more group, 500 four; a jump flagged for its neighbor's sake has its own size."""
     data = np.tile(ramp(*[44] * 8)[:, None], (1, 5)).astype(np.float32)
     data[2:, 0] += 200
     data[2:, 1] += 600
@@ -239,9 +250,9 @@ def test_groups_after_large_jumps_are_flagged(be, put, get):
     data[2:, 3] += 600
     groupdq = np.zeros(data.shape, np.uint8)
     groupdq[2, [0, 1, 3, 4]], groupdq[6, 2], groupdq[4, 3] = JUMP_DET, JUMP_DET, SATURATED
-    held = put(groupdq.reshape(1, 9, 1, 5))
-    gain = put(np.full((1, 5), 0.5, np.float32))
-    be.kernel("jump").flag_after_jumps_inplace(put(2 * data.reshape(1, 9, 1, 5)), held, gain, electrons=(100, 500), ngroups=(1, 4))
+    shape = (1, 9, 1, 5)
+    data, held, gain = put(2 * data.reshape(shape)), put(groupdq.reshape(shape)), put(np.full((1, 5), 0.5, np.float32))
+    be.kernel("jump").flag_after_jumps_inplace(data, held, gain, electrons=(100, 500), ngroups=(1, 4))
     flagged = [np.flatnonzero(column & JUMP_DET).tolist() for column in get(held)[0, :, 0].T]
     assert flagged == [[2, 3], [2, 3, 4, 5, 6], [6, 7, 8], [2, 3, 5, 6], [2]]
 

@@ -1,4 +1,4 @@
-"""The sigma-clipping kernels: what sets by hand must give, and the twins against the reference on all that is awkward."""
+"""The sigma-clipping kernels: what sets by hand must give, and the twins against the reference."""
 
 import numpy as np
 import pytest

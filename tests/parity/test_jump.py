@@ -67,7 +67,8 @@ def by_peer(arrays, nframes, instrument, parameters):
     step = peer.JumpStep(**parameters)
     step.get_reference_file = lambda _, kind: references[kind]
     out = step.process(model)
-    keywords = {"PRIMECRS": out.meta.exposure.primary_cosmic_rays, "EXTNCRS": out.meta.exposure.extended_emission_events}
+    rates = out.meta.exposure
+    keywords = {"PRIMECRS": rates.primary_cosmic_rays, "EXTNCRS": rates.extended_emission_events}
     return np.array(out.groupdq), np.array(out.pixeldq), {k: v for k, v in keywords.items() if v is not None}
 
 
@@ -96,10 +97,10 @@ def compare(arrays, nframes=4, instrument="NIRCAM", **parameters):
 
 @pytest.mark.parametrize("nint", [1, 2, 5])
 @pytest.mark.parametrize("ngroup", [3, 4, 5, 6, 8, 12, 20])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_flags_and_keywords_are_equal(nint, ngroup, seed):
     arrays = exposure((nint, ngroup, 37, 53), seed, bad=0.04 * seed, whole_numbers=seed == 2)
-    assert compare(arrays, nframes=(1, 4, 8)[seed]) > 20
+    assert compare(arrays, nframes=4 ** (seed - 1)) > 20
 
 
 @pytest.mark.parametrize("ngroup", [5, 8, 14, 25])
@@ -149,8 +150,13 @@ def test_a_frame_full_of_jumps_keeps_its_groups():
         {"min_diffs_single_pass": 3},
         {"min_diffs_single_pass": 100},
         {"after_jump_flag_dn1": 20.0, "after_jump_flag_time1": 15.0},
-        {"after_jump_flag_dn1": 20.0, "after_jump_flag_time1": 25.0, "after_jump_flag_dn2": 500.0, "after_jump_flag_time2": 1e4},
         {"after_jump_flag_time2": 11.0, "flag_4_neighbors": False},
+        {
+            "after_jump_flag_dn1": 20.0,
+            "after_jump_flag_time1": 25.0,
+            "after_jump_flag_dn2": 500.0,
+            "after_jump_flag_time2": 1e4,
+        },
     ],
 )
 @pytest.mark.parametrize("shape", [(1, 3, 37, 53), (2, 6, 37, 53), (1, 14, 37, 53), (110, 4, 11, 13)])

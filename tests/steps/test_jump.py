@@ -163,7 +163,8 @@ def test_an_exposure_that_cannot_be_searched_says_so(put, get):
     meta = meta_of(INSTRUME="MIRI", NFRAMES=1, TGROUP=10.0)
     groupdq = np.zeros((1, 4, 37, 53), np.uint8)
     groupdq[:, [0, -1]] = DO_NOT_USE
-    groupdq[0, 1, 2, 3], groupdq[0, 1, 4, 5], groupdq[0, 0, 6, 7] = JUMP_DET, JUMP_DET | SATURATED, JUMP_DET | DO_NOT_USE
+    groupdq[0, 1, 2, 3], groupdq[0, 1, 4, 5] = JUMP_DET, JUMP_DET | SATURATED
+    groupdq[0, 0, 6, 7] = JUMP_DET | DO_NOT_USE
     expected = groupdq.copy()
     expected[0, 1, 4, 5], expected[0, 0, 6, 7] = SATURATED, DO_NOT_USE
     out = run(counts((1, 4, 37, 53), hits=0.1), put, meta=meta, groupdq=groupdq)
@@ -176,10 +177,10 @@ def test_sigma_clipping_leaves_a_frame_full_of_jumps(put, get):
     data = np.random.default_rng(4).normal(0, 5, (110, 4, 6, 7)) + 100 * np.arange(4)[:, None, None]
     data[30, 2:] += 5000  # a flash
     data[60, 3:, 2, 3] += 5000
-    gain = {"gain": FakeReference(np.full((6, 7), GAIN)), "readnoise": FakeReference(np.full((6, 7), NOISE))}
+    refs = {"gain": FakeReference(np.full((6, 7), GAIN)), "readnoise": FakeReference(np.full((6, 7), NOISE))}
     step = Jump(flag_4_neighbors=False)
     ramp = ramp_of(data, meta, put)
-    out = step(ramp, on_device(step.prepare(gain, meta), put))
+    out = step(ramp, on_device(step.prepare(refs, meta), put))
     found = get(out.groupdq)
     assert found[60, 3, 2, 3] == JUMP_DET and not found[30, 2].any()
     assert out.report.counts["jumps"] == (found & JUMP_DET > 0).sum()
