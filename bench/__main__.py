@@ -16,9 +16,13 @@ def main() -> None:
     parser.add_argument("pipeline", choices=["detector1"])
     parser.add_argument("--against", choices=["jwst"], help="measure the peer in the same run")
     parser.add_argument("--device", default="cpu", help="where gpujw computes: cpu, or a device's number")
-    parser.add_argument("--shape", action="append", choices=sorted(detector1.SHAPES), help="this shape only (repeatable)")
+    parser.add_argument(
+        "--shape", action="append", choices=sorted(detector1.SHAPES), help="this shape only (repeatable)"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="how often each is measured")
-    parser.add_argument("--work", type=Path, help="folder for exposures and products; a RAM disk leaves the disk's speed out")
+    parser.add_argument(
+        "--work", type=Path, help="folder for exposures and products; a RAM disk leaves the disk's speed out"
+    )
     parser.add_argument("--out", type=Path, help="the JSON file [default: bench/results/<pipeline>-<device>.json]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.work or machine.ram_disk()) as folder:

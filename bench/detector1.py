@@ -126,5 +126,3 @@ def table(rows: list[dict[str, Any]]) -> str:
         ours = f"{row['exposure_seconds']:>9.2f}{row['peak_gib']:>6.2f}{ratio}{row['cold_seconds']:>12.1f}"
         lines.append(f"{row['shape']:<18}{theirs}{ours}")
     return "\n".join(lines)
-
-

@@ -15,7 +15,7 @@ PACKAGES = ("gpujw", "jwst", "stcal", "numpy", "numba", "astropy", "crds", "cupy
 
 def ram_disk() -> str | None:
     """A folder in memory, where there is one."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def describe() -> dict[str, object]:

@@ -242,24 +242,30 @@ def _sort_differences(data, groupdq, gain, y, columns, values):
 def _spread_marks(marks, groupdq):
     nint, ngroup, ny, nx = groupdq.shape
     for y in prange(ny):
+        near = np.empty(nx, np.uint8)
         for i in range(nint):
             for g in range(1, ngroup):
                 # Where there is no row above or below, this one stands in: its own marks are on jumps already.
                 above, below = marks[i, g, min(y + 1, ny - 1)], marks[i, g, max(y - 1, 0)]
-                _spread_row(marks[i, g, y], above, below, groupdq[i, g, y])
+                _spread_row(marks[i, g, y], above, below, near, groupdq[i, g, y])
 
 
 @helper
-def _spread_row(here, above, below, flags):
-    """Give the usable pixels of a row the marks of their four neighbors."""
+def _spread_row(here, above, below, near, flags):
+    """Give the usable pixels of a row the marks (JUMP or 0) of their four neighbors."""
     nx = flags.size
-    left, right, flags_left, flags_right = here[: nx - 1], here[1:], flags[: nx - 1], flags[1:]
+    left, right, near_left, near_right = here[: nx - 1], here[1:], near[: nx - 1], near[1:]
     for x in range(nx):
-        flags[x] = flags[x] if flags[x] & BAD else flags[x] | above[x] | below[x]
+        near[x] = above[x] | below[x]
     for x in range(nx - 1):
-        flags_left[x] = flags_left[x] if flags_left[x] & BAD else flags_left[x] | right[x]
+        near_left[x] |= right[x]
     for x in range(nx - 1):
-        flags_right[x] = flags_right[x] if flags_right[x] & BAD else flags_right[x] | left[x]
+        near_right[x] |= left[x]
+    for x in range(nx):
+        usable = np.uint8(
+            np.uint8(~(flags[x] | flags[x] >> np.uint8(1)) & 1) * JUMP
+        )  # no branch: DO_NOT_USE, SATURATED
+        flags[x] |= near[x] & usable
 
 
 @kernel

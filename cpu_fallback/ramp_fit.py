@@ -26,7 +26,19 @@ def usable_groups(groupdq, *, suppress_one_group):
 
 
 def fit_slopes(
-    data, groupdq, pixeldq, gain, read_noise, coeffs, *, rows, groups, times, suppress_one_group, zeroframe=None, dark_rate=None
+    data,
+    groupdq,
+    pixeldq,
+    gain,
+    read_noise,
+    coeffs,
+    *,
+    rows,
+    groups,
+    times,
+    suppress_one_group,
+    zeroframe=None,
+    dark_rate=None,
 ):
     """Count rates of an exposure and of each of its integrations, for some of its rows.
 
@@ -50,7 +62,9 @@ def fit_slopes(
     how = (rows[0], *groups, bool(suppress_one_group))
     _fit((data, groupdq, zeroframe), pixeldq, (gain, read_noise, dark_rate), coeffs, how, times, planes, flags)
     slope, err, var_photon, var_read = planes
-    return tuple((slope[part], err[part], flags[part], var_photon[part], var_read[part]) for part in (nint, slice(nint)))
+    return tuple(
+        (slope[part], err[part], flags[part], var_photon[part], var_read[part]) for part in (nint, slice(nint))
+    )
 
 
 @helper

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,8 @@ from gpujw.choose import Chooser
 from gpujw.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from os import PathLike
-
-Files = "str | PathLike[str] | Iterable[str | PathLike[str]]"
 
 
 def detector1(

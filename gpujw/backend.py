@@ -87,7 +87,7 @@ def resolve(device: str) -> tuple[str, ...]:
     return wanted
 
 
-def open(home: str) -> Backend:  # noqa: A001  reads as backend.open("0")
+def open(home: str) -> Backend:
     """The backend of one home named by :func:`resolve`; makes that CUDA device the current one."""
     if home == "cpu":
         return cpu()

@@ -16,7 +16,6 @@ from gpujw.errors import DeviceMemoryError, GpujwError, HostMemoryError, Interru
 from gpujw.exposure import Report
 from gpujw.pipelines.detector1 import FAMILIES, STEP_NAMES
 from gpujw.shelf import Shelf, digest
-from gpujw.step import Stage
 from gpujw.transfer import link
 from gpujw.writer import write_whole
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gpujw.choose import Chooser
+    from gpujw.step import Stage
 
 #: Told of an exposure's path and of the fraction of it that is done.
 Tick = Callable[[Path, float], None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from gpujw import tables
 from gpujw.errors import ReferenceError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from gpujw.exposure import Meta
 
 #: The name by which the crds package knows that there is no server to ask.
@@ -105,7 +106,8 @@ class Chooser:
         except (Exception, SystemExit) as error:  # crds raises many kinds, and exits where there is no context
             cache = os.environ.get("CRDS_PATH") or str(Path.home() / "crds_cache")
             raise ReferenceError(
-                f"{meta.path}: CRDS cannot name the reference files ({', '.join(wanted)}): {_first_line(error)}; its cache is {cache} "
+                f"{meta.path}: CRDS cannot name the reference files ({', '.join(wanted)}): {_first_line(error)}; "
+                f"its cache is {cache} "
                 "(CRDS_PATH): fill it, or give --refs DIR or --override TYPE=FILE"
             ) from error
         return {reftype: _crds_path(meta, reftype, paths.get(reftype, names[reftype])) for reftype in wanted}
@@ -121,7 +123,8 @@ class Chooser:
             if not fitting and reftype in needed:
                 raise ReferenceError(
                     f"{meta.path}: no {reftype} reference for it in {self.folder} (REFTYPE {reftype.upper()!r}, "
-                    f"{meta['INSTRUME']}/{meta['DETECTOR']}); add one, give --override {reftype}=FILE, or --override {reftype}=N/A to do without"
+                    f"{meta['INSTRUME']}/{meta['DETECTOR']}); add one, give --override {reftype}=FILE, "
+                    f"or --override {reftype}=N/A to do without"
                 )
             chosen[reftype] = max(fitting)[1] if fitting else NOT_APPLICABLE
         return chosen
@@ -160,7 +163,8 @@ def _crds_path(meta: Meta, reftype: str, answer: str) -> Path | None:
     path = Path(answer)
     if not path.is_file():
         raise ReferenceError(
-            f"{meta.path}: its {reftype} reference {path.name} is not in the CRDS cache: {path} is missing; fetch it, or give --override {reftype}=FILE"
+            f"{meta.path}: its {reftype} reference {path.name} is not in the CRDS cache: {path} is missing; "
+            f"fetch it, or give --override {reftype}=FILE"
         )
     return path
 

@@ -6,12 +6,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from gpujw.errors import ReferenceError, UsageError
-from gpujw.step import Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpujw.step import Step
 
 Values = Mapping[str, Mapping[str, Any]]  # step -> parameter -> value
 #: Parameters of every step of the peer that say where its files go; here the command line does.
@@ -75,7 +78,6 @@ def _with(step: Step, values: Mapping[str, Any], layer: Layer, sources: dict[str
     return replace(step, **changes)
 
 
-@cache
 def _kinds(kind: type[Step]) -> dict[str, Any]:
     """The type of each parameter of a step."""
     hints = get_type_hints(kind)

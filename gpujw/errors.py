@@ -21,7 +21,7 @@ class InputError(GpujwError):
     code = 10
 
 
-class ReferenceError(GpujwError):  # noqa: A001  the field's word
+class ReferenceError(GpujwError):
     """A reference file is missing, unreadable or does not fit the exposure."""
 
     code = 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from gpujw.errors import HostMemoryError, InputError
 from gpujw.exposure import Array, Meta, Ramp, Report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from gpujw.backend import Backend
@@ -137,7 +138,7 @@ class Reader:
         if hdu.name == "ZEROFRAME":
             _check_type(path, hdu)
         buffer = self._buffer(path, hdu)
-        view = memoryview(buffer)[: hdu.nbytes]
+        view = memoryview(buffer.data)[: hdu.nbytes]
         try:
             with path.open("rb", buffering=0) as file:
                 file.seek(hdu.offset)

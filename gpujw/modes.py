@@ -97,7 +97,8 @@ def stage1(meta: Meta) -> Mode:
     mode = of(meta)
     if mode.stage1 != "detector1":
         raise StepError(
-            f"{meta.path}: EXP_TYPE {meta['EXP_TYPE']} is calibrated by calwebb_{mode.stage1}, which is not in this version of gpujw"
+            f"{meta.path}: EXP_TYPE {meta['EXP_TYPE']} is calibrated by calwebb_{mode.stage1}, "
+            "which is not in this version of gpujw"
         )
     if meta.get("READPATT", "").startswith("NRSIRS2"):
         raise StepError(f"{meta.path}: READPATT {meta['READPATT']} (NIRSpec IRS2) is not in this version of gpujw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class Outputs:
         taps: dict[str, Callable[[Any], None]] = {}
         for name, file in self._files.items():
             if name not in ("rate", "rateints"):
-                taps[CALIBRATED if name == "ramp" else name] = lambda ramp, file=file: self._save_ramp(file, ramp)
+                taps[CALIBRATED if name == "ramp" else name] = partial(self._save_ramp, file)
         if "rate" in self._files:
             taps[last] = self._save_slopes
         return taps

@@ -36,7 +36,7 @@ def preview(path: Path, target: Path) -> Path:
         aspect="auto",
     )
     scale = figure.colorbar(shown, ax=axes[0], label=what)
-    ticks = np.linspace(0, np.arcsinh(10), 5)
+    ticks = np.linspace(0, np.arcsinh(10), 5).tolist()
     scale.set_ticks(ticks, labels=[f"{low + np.sinh(t) / 10 * (high - low):.3g}" for t in ticks])
     axes[0].set_title(path.name, fontsize=9)
     if flags is not None:

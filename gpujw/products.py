@@ -135,11 +135,13 @@ def _asdf_table(primary: Header, parts: list[Plane | Table]) -> Table:
                 node = node.setdefault(branch, {})
             node[leaf] = value
     arrays = "".join(
-        f"{_ATTRIBUTES[p.name]}: !core/ndarray-1.1.0 {{source: 'fits:{p.name},1', datatype: {p.dtype}, byteorder: big, shape: {list(p.shape)}}}\n"
+        f"{_ATTRIBUTES[p.name]}: !core/ndarray-1.1.0\n  source: fits:{p.name},1\n  datatype: {p.dtype}\n"
+        f"  byteorder: big\n  shape: {list(p.shape)}\n"
         for p in parts
         if isinstance(p, Plane)
     )
-    text = f"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n{yaml.dump(tree, Dumper=yaml.CSafeDumper)}{arrays}...\n"
+    head = "#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
+    text = f"{head}{yaml.dump(tree, Dumper=yaml.CSafeDumper)}{arrays}...\n"
     data = text.encode()
     cards = [
         *(

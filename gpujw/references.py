@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from gpujw.errors import ReferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -113,7 +113,8 @@ class Reference:
             section = self._section(extension)
             window = (slice(None),) * (len(section.shape) - 2) + self._window(section.shape)
             self._images[extension] = np.ascontiguousarray(section[window], dtype)
-        return self._images[extension]
+        image: NDArray[Any] = self._images[extension]
+        return image
 
     def _window(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
         """The rows and columns of the file that the exposure's subarray covers."""

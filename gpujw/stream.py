@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gpujw.io import Loader
 
-#: Bytes of a float32 block that leave room in a shared cache of some 32 MiB for flags and references. Measured: DESIGN note in bench/README.
+#: Bytes of a float32 block that leave room, in a shared cache of some 32 MiB, for flags and references.
 CACHE_BYTES = 6 << 20
 #: Bytes that a block may take where its halo would cost more than the cache gives.
 BLOCK_BYTES = 512 << 20
@@ -122,4 +122,5 @@ def _edge(before: Sequence[Stage], loader: Loader, shape: tuple[int, int, int, i
         for f in ("data", "groupdq", "pixeldq", "zeroframe", "dark_rate")
         if getattr(ramp, f) is not None
     }
-    return ramp.replace(**cropped)
+    edge: Ramp = ramp.replace(**cropped)
+    return edge

@@ -87,7 +87,7 @@ class DeviceLink(HostLink):
         made.record()
 
         def fetch() -> NDArray[Any]:
-            host = self.allocate(array.nbytes).view(array.dtype).reshape(array.shape)
+            host: NDArray[Any] = self.allocate(array.nbytes).view(array.dtype).reshape(array.shape)
             with self._device:
                 self._downward.wait_event(made)
                 array.get(stream=self._downward, out=host)

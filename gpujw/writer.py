@@ -135,7 +135,7 @@ class ProductFile:
         for i, rows in enumerate(frames):
             place = i * frame + offset
             unit.total += _phased_sum(rows, place) if total is None else 0
-            self._write(memoryview(rows).cast("B")[:size], unit.data_offset + place)
+            self._write(memoryview(rows.data).cast("B")[:size], unit.data_offset + place)
         unit.total += total or 0
 
     def _write(self, data: Any, offset: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cuda.bindings import nvrtc
+
 from gpujw.kernels import _load
 
 KERNELS = Path(__file__).parents[1] / "kernels"

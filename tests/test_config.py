@@ -31,7 +31,9 @@ def test_later_layers_win_and_are_named():
     ]
     found = config.configure(STEPS, layers)
     assert found.steps == (Jump(rejection_threshold=6.0, flag_4_neighbors=False, firstgroup=2),)
-    assert found.sources == {"jump": {"rejection_threshold": "file.toml", "flag_4_neighbors": "pars", "firstgroup": "command line"}}
+    assert found.sources == {
+        "jump": {"rejection_threshold": "file.toml", "flag_4_neighbors": "pars", "firstgroup": "command line"}
+    }
 
 
 @pytest.mark.parametrize(
@@ -69,13 +71,32 @@ def test_what_cannot_be_is_refused(word, told):
 
 def test_pars_of_a_pipeline_win_over_those_of_a_step(tmp_path):
     step, pipeline = tmp_path / "step.asdf", tmp_path / "pipeline.asdf"
-    asdf.AsdfFile({"class": "jwst.jump.jump_step.JumpStep", "name": "jump", "parameters": {"rejection_threshold": 5.0, "unheard_of": 1, "flag_4_neighbors": False}}).write_to(step)
-    asdf.AsdfFile({"class": "P", "name": "P", "parameters": {"save_calibrated_ramp": False}, "steps": [{"class": "J", "name": "jump", "parameters": {"rejection_threshold": 6.0}}, {"class": "X", "name": "unheard_of", "parameters": {"a": 1}}]}).write_to(pipeline)
+    asdf.AsdfFile(
+        {
+            "class": "jwst.jump.jump_step.JumpStep",
+            "name": "jump",
+            "parameters": {"rejection_threshold": 5.0, "unheard_of": 1, "flag_4_neighbors": False},
+        }
+    ).write_to(step)
+    asdf.AsdfFile(
+        {
+            "class": "P",
+            "name": "P",
+            "parameters": {"save_calibrated_ramp": False},
+            "steps": [
+                {"class": "J", "name": "jump", "parameters": {"rejection_threshold": 6.0}},
+                {"class": "X", "name": "unheard_of", "parameters": {"a": 1}},
+            ],
+        }
+    ).write_to(pipeline)
     types = config.pars_types(STEPS)
     layers = config.from_pars({"pars-jumpstep": step, "pars-detector1pipeline": pipeline}, types)
     found = config.configure(STEPS, layers)
     assert found.steps == (Jump(rejection_threshold=6.0, flag_4_neighbors=False),)
-    assert found.sources["jump"] == {"rejection_threshold": "pars-detector1pipeline pipeline.asdf", "flag_4_neighbors": "pars-jumpstep step.asdf"}
+    assert found.sources["jump"] == {
+        "rejection_threshold": "pars-detector1pipeline pipeline.asdf",
+        "flag_4_neighbors": "pars-jumpstep step.asdf",
+    }
 
 
 @pytest.mark.parametrize(("text", "told"), [("[jump\n", "not TOML"), ("skip = true\n", "outside any step")])

@@ -60,7 +60,9 @@ def test_damaged_header_is_told(file, old, new, told):
         fits.scan(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a FITS file at all" * 200, b"SIMPLE  =                    T" + b" " * 2850])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a FITS file at all" * 200, b"SIMPLE  =                    T" + b" " * 2850]
+)
 def test_other_files_are_told(tmp_path, content):
     path = tmp_path / "other.fits"
     path.write_bytes(content)
@@ -72,7 +74,16 @@ def test_signed_header_verifies(recwarn):
     rng = np.random.default_rng(5)
     for _ in range(50):  # the letters of CHECKSUM take many forms
         data = rng.integers(-(2**31), 2**31, rng.integers(1, 999), dtype=np.int32).astype(">i4").tobytes()
-        header = astropy_fits.Header([("XTENSION", "IMAGE"), ("BITPIX", 32), ("NAXIS", 1), ("NAXIS1", len(data) // 4), ("PCOUNT", 0), ("GCOUNT", 1)])
+        header = astropy_fits.Header(
+            [
+                ("XTENSION", "IMAGE"),
+                ("BITPIX", 32),
+                ("NAXIS", 1),
+                ("NAXIS1", len(data) // 4),
+                ("PCOUNT", 0),
+                ("GCOUNT", 1),
+            ]
+        )
         text = fits.signed(header, fits.word_sum(data)) + data + bytes(-len(data) % 2880)
         primary = fits.signed(astropy_fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)]), 0)
         with astropy_fits.open(io.BytesIO(primary + text), checksum=True) as hdus:

@@ -21,7 +21,11 @@ def test_every_row_is_answered_for_once_with_its_halo(ny, count, halo):
 
 
 @given(
-    nint=st.integers(1, 600), ngroup=st.integers(1, 60), ny=st.integers(1, 2048), nx=st.integers(1, 2048), halo=st.integers(0, 5)
+    nint=st.integers(1, 600),
+    ngroup=st.integers(1, 60),
+    ny=st.integers(1, 2048),
+    nx=st.integers(1, 2048),
+    halo=st.integers(0, 5),
 )
 def test_cached_blocks_are_small_and_others_are_one(nint, ngroup, ny, nx, halo):
     shape = (nint, ngroup, ny, nx)

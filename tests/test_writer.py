@@ -44,7 +44,9 @@ def fill(file, planes, bounds):
         for name, array in planes.items():
             block, total = array[..., first:last, :].copy(), None
             if block.itemsize == 4:
-                total = int(backend.cpu().kernel("codec").encode_inplace(block.view(np.uint32), flip=FLIP[array.dtype.name])[0])
+                total = int(
+                    backend.cpu().kernel("codec").encode_inplace(block.view(np.uint32), flip=FLIP[array.dtype.name])[0]
+                )
             file.put(name, first, block, total)
 
 

@@ -28,7 +28,19 @@ def usable_groups(groupdq, *, suppress_one_group):
 
 
 def fit_slopes(
-    data, groupdq, pixeldq, gain, read_noise, coeffs, *, rows, groups, times, suppress_one_group, zeroframe=None, dark_rate=None
+    data,
+    groupdq,
+    pixeldq,
+    gain,
+    read_noise,
+    coeffs,
+    *,
+    rows,
+    groups,
+    times,
+    suppress_one_group,
+    zeroframe=None,
+    dark_rate=None,
 ):
     """Count rates of an exposure and of each of its integrations, for some of its rows.
 
@@ -193,7 +205,13 @@ def _inverse(total):
 def _integration(sums, ramp, base):
     var_read, var_photon = _inverse(sums[0]), _inverse(sums[1])
     var = 1 / sums[2]
-    planes = [sums[3] * var_read, np.sqrt(np.where(var > LARGE_VARIANCE, 0, var)), base | ramp.flags, var_photon, var_read]
+    planes = [
+        sums[3] * var_read,
+        np.sqrt(np.where(var > LARGE_VARIANCE, 0, var)),
+        base | ramp.flags,
+        var_photon,
+        var_read,
+    ]
     _blank(planes, (base & INVALID != 0) | ramp.blind)
     return planes
 

@@ -55,7 +55,8 @@ def _devices() -> list[tuple[str, str]]:
         rows.append(
             (
                 f"device {i}",
-                f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.1f} GiB, sm_{properties['major']}{properties['minor']}, ECC {ecc}",
+                f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.1f} GiB, "
+                f"sm_{properties['major']}{properties['minor']}, ECC {ecc}",
             )
         )
     return [*rows, ("driver", str(runtime.driverGetVersion()))]

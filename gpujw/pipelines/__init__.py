@@ -1,0 +1,1 @@
+"""Tuples of steps, read top to bottom."""

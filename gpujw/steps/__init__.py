@@ -1,0 +1,1 @@
+"""One module a step: its parameters, and one call."""

@@ -61,7 +61,10 @@ def _angle(xx: float, yy: float, xy: float) -> float:
 
 
 def contain(ellipses: Ellipses, x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Whether each ellipse contains the point of the same place in ``x[k]`` and ``y[k]``."""
+    """Whether each ellipse contains the point of the same place in ``x[k]`` and ``y[k]``; its angle taken from x.
+
+    The peer takes the angle from y where it draws, and from x here: ellipses that slant are mirrored.
+    """
     angle = np.radians(180 - ellipses.angle)
     cosine, sine = np.cos(angle), np.sin(angle)
     dx, dy = x - ellipses.x, y - ellipses.y

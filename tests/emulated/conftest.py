@@ -33,6 +33,7 @@ def order(request, monkeypatch):
 def kernel():
     """kernel("moments") of examples.cu, kernel("past_the_end", "bugs.cu")."""
     import cupy
+
     from gpujw.kernels import _load
 
     def find(name, source="examples.cu"):

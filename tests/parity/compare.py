@@ -11,7 +11,20 @@ from astropy.io import fits
 DQ_SHARE, SHARE, RTOL, SIGMA = 0.99999, 0.9999, 1e-5, 1e-4
 
 #: Keywords that say who made a file, when and how it lies on disk.
-OWN = {"DATE", "CAL_VER", "CAL_VCS", "CHECKSUM", "DATASUM", "FILENAME", "CRDS_VER", "CRDS_CTX", "EXTVER", "COMMENT", "HISTORY", ""}
+OWN = {
+    "DATE",
+    "CAL_VER",
+    "CAL_VCS",
+    "CHECKSUM",
+    "DATASUM",
+    "FILENAME",
+    "CRDS_VER",
+    "CRDS_CTX",
+    "EXTVER",
+    "COMMENT",
+    "HISTORY",
+    "",
+}
 
 
 @dataclass(frozen=True)
@@ -48,8 +61,13 @@ def close(ours: np.ndarray, theirs: np.ndarray, floor: np.ndarray | float = 0.0)
 def products(name, ours, theirs, note="") -> Row:
     """Compare two rate or rateints products, plane by plane."""
     with fits.open(ours) as a, fits.open(theirs) as b:
-        plane = {ext: (np.asarray(a[ext].data), np.asarray(b[ext].data)) for ext in ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")}
-        assert all(x.shape == y.shape for x, y in plane.values()), {k: (x.shape, y.shape) for k, (x, y) in plane.items()}
+        plane = {
+            ext: (np.asarray(a[ext].data), np.asarray(b[ext].data))
+            for ext in ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
+        }
+        assert all(x.shape == y.shape for x, y in plane.values()), {
+            k: (x.shape, y.shape) for k, (x, y) in plane.items()
+        }
     # VAR_POISSON comes from the median of differences of counts. Where that lies near zero, what is left in either package is
     # the rounding of the counts to float32; next to the variance by read noise it is nothing.
     err = plane["ERR"][1]

@@ -47,13 +47,26 @@ OPTIONS = [
     ("nircam", {"ngroups": 6}, {"jump": {"expand_large_events": True}}),
     ("miri", {"ngroups": 12}, {"jump": {"find_showers": True}}),
     ("nircam-sub", {}, {"ramp_fit": {"suppress_one_group": False, "firstgroup": 1, "lastgroup": 6}}),
-    ("nircam-sub", {}, {"jump": {"rejection_threshold": 3.0, "flag_4_neighbors": False, "after_jump_flag_dn1": 10.0, "after_jump_flag_time1": 0.2}}),
+    (
+        "nircam-sub",
+        {},
+        {
+            "jump": {
+                "rejection_threshold": 3.0,
+                "flag_4_neighbors": False,
+                "after_jump_flag_dn1": 10.0,
+                "after_jump_flag_time1": 0.2,
+            }
+        },
+    ),
     ("niriss-sub80", {}, {"jump": {"skip": True}, "saturation": {"n_pix_grow_sat": 2}}),
     ("niriss", {"ngroups": 5}, {"refpix": {"odd_even_columns": False, "use_side_ref_pixels": False}}),
 ]
 
 
-@pytest.mark.parametrize(("mode", "sizes", "steps"), OPTIONS, ids=[f"{m}-{'-'.join(s)}-{i}" for i, (m, _, s) in enumerate(OPTIONS)])
+@pytest.mark.parametrize(
+    ("mode", "sizes", "steps"), OPTIONS, ids=[f"{m}-{'-'.join(s)}-{i}" for i, (m, _, s) in enumerate(OPTIONS)]
+)
 def test_options(mode, sizes, steps, simulated, table):
     exposure = simulated(mode, **sizes)
     check(f"{mode} {' '.join(steps)}", exposure.ours(**steps), exposure.peer(**steps), table, str(steps)[:60])

@@ -21,7 +21,9 @@ def planes(folder, suffix="rate"):
     """Every data HDU of the one product in ``folder``, big-endian bytes as they lie in the file."""
     (path,) = folder.glob(f"*_{suffix}.fits")
     with fits.open(path, checksum=True) as hdus:
-        return {hdu.name: hdu.data.copy() for hdu in hdus if hdu.data is not None and hdu.name not in ("ASDF", "INT_TIMES")}
+        return {
+            hdu.name: hdu.data.copy() for hdu in hdus if hdu.data is not None and hdu.name not in ("ASDF", "INT_TIMES")
+        }
 
 
 def same(a, b):
@@ -56,7 +58,9 @@ def test_the_plain_references_give_the_same(uncal, tmp_path, monkeypatch, device
             numba, plain = planes(tmp_path / mode / "numba", suffix), planes(tmp_path / mode / "numpy", suffix)
             np.testing.assert_array_equal(numba.pop("DQ"), plain.pop("DQ"))
             for name in numba:  # sums of float64 in another order, rounded to float32
-                np.testing.assert_allclose(numba[name], plain[name], rtol=1e-5, atol=1e-6 * np.nanmax(np.abs(plain[name])))
+                np.testing.assert_allclose(
+                    numba[name], plain[name], rtol=1e-5, atol=1e-6 * np.nanmax(np.abs(plain[name]))
+                )
 
 
 @pytest.mark.parametrize("mode", SMALL)
