@@ -11,70 +11,48 @@ BUFFER = 20480
 
 
 @helper
-def sort_columns_inplace(values):
-    """Sort each column of ``values[n, width]``, float32, C-contiguous, upwards; NaN come last."""
-    _sort_bits_inplace(values.view(np.int32), True)
+def sort_columns_inplace(values, sizes=False):
+    """Sort each column of ``values[n, width]``, float32, C-contiguous, upwards; NaN come last. ``sizes``: none is negative.
 
-
-@helper
-def sort_sizes_inplace(values):
-    """As :func:`sort_columns_inplace`, of absolute values: their bits sort as they are, those of NaN above all."""
-    _sort_bits_inplace(values.view(np.int32), False)
-
-
-@helper
-def _sort_bits_inplace(bits, signed):
-    """Sort each column of ``bits[n, width]``, as many at once as fit the cache, in a copy: equal strides evict each other."""
-    n, width = bits.shape
+    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4) of the bits as integers: what it compares depends on no
+    data, so that many columns go through each comparison at once. They do so in a copy: the rows of a wide array evict
+    each other from the cache.
+    """
+    n, width = values.shape
+    bits = values.view(np.int32)
     at_once = min(max(BUFFER // (4 * max(n, 1)) // 16 * 16, 64), 512)
     store = np.empty(n * min(at_once, width), np.int32)
     for x in range(0, width, at_once):
         size = min(at_once, width - x)
         for k in range(n):
-            _order_bits(bits[k, x : x + size], store[k * size : (k + 1) * size], signed, True)
-        _merge_columns_inplace(store, n, size)
+            _order_bits(bits[k, x : x + size], store[k * size : (k + 1) * size], sizes, True)
+        span = 1
+        while span < n:
+            step = span
+            while step >= 1:
+                for start in range(step % span, n - step, 2 * step):
+                    # Comparisons that would cross from one merged pair into the next are left out.
+                    if step == span or (start + step) & (2 * span - 1):
+                        run = min(step, n - step - start) * size
+                        low = store[start * size : start * size + run]
+                        high = store[(start + step) * size : (start + step) * size + run]
+                        for k in range(run):
+                            a, b = low[k], high[k]
+                            low[k], high[k] = min(a, b), max(a, b)
+                step //= 2
+            span *= 2
         for k in range(n):
-            _order_bits(store[k * size : (k + 1) * size], bits[k, x : x + size], signed, False)
+            _order_bits(store[k * size : (k + 1) * size], bits[k, x : x + size], sizes, False)
 
 
 @helper
-def _order_bits(source, target, signed, forth):
+def _order_bits(source, target, sizes, forth):
     """Copy the bits of float32 to integers that sort as the numbers do, NaN of either sign above all; or back."""
     for x in range(source.size):
         bits = source[x]
-        order = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)) if signed else bits
+        order = bits if sizes else bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
         size = bits & np.int32(0x7FFFFFFF)
         target[x] = size if forth and size > np.int32(0x7F800000) else order
-
-
-@helper
-def _merge_columns_inplace(store, n, width):
-    """Sort the columns of ``n`` rows of ``width`` numbers, which lie at the head of ``store``.
-
-    Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4): what it compares depends on no data, so that all columns
-    go through each comparison at once.
-    """
-    span = 1
-    while span < n:
-        step = span
-        while step >= 1:
-            for start in range(step % span, n - step, 2 * step):
-                # Comparisons that would cross from one merged pair into the next are left out.
-                if step == span or (start + step) & (2 * span - 1):
-                    low, high, size = start * width, (start + step) * width, min(step, n - step - start) * width
-                    _exchange_inplace(store[low : low + size], store[high : high + size])
-            step //= 2
-        span *= 2
-
-
-@helper
-def _exchange_inplace(low, high):
-    """Put the lesser of each pair into ``low`` and the greater into ``high``."""
-    for x in range(low.size):
-        a = low[x]
-        b = high[x]
-        low[x] = min(a, b)
-        high[x] = max(a, b)
 
 
 @helper

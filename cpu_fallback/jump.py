@@ -6,7 +6,7 @@ import numpy as np
 
 from gpujw.cpu_fallback._difference import BAD, JUMP, NAN, count_jumps_inplace, difference_to
 from gpujw.cpu_fallback._jit import helper, kernel, prange
-from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace, sort_sizes_inplace
+from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace
 
 
 def flag_outliers_inplace(data, groupdq, gain, readnoise, *, nframes, thresholds, single_pass):
@@ -52,10 +52,7 @@ def _flag_outliers(data, groupdq, gain, readnoise, nframes, thresholds, single_p
         count[y] = count_jumps_inplace(groupdq, y)
         n = _take_differences(data, groupdq, gain[y], y, not single_pass, store, suspect)
         values = store[:n]
-        if single_pass:
-            sort_columns_inplace(values)
-        else:
-            sort_sizes_inplace(values)
+        sort_columns_inplace(values, not single_pass)
         _suspect_outliers(values, readnoise[y], nframes, thresholds, single_pass, suspect)
         for x in range(nx):
             if suspect[x]:
@@ -235,7 +232,7 @@ def _sort_differences(data, groupdq, gain, y, columns, values):
             for k in range(columns.size):
                 x = columns[k]
                 values[i * (ngroup - 1) + g - 1, k] = difference_to(data, groupdq, gain[x], i, g, y, x)
-    sort_columns_inplace(values)
+    sort_columns_inplace(values, False)
 
 
 @kernel

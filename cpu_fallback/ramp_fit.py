@@ -44,10 +44,10 @@ def fit_slopes(
 
     ``data[nint, ngroup, ny, nx]`` DN and ``groupdq`` of the same shape; ``pixeldq[ny, nx]``; ``gain[ny, nx]`` e-/DN;
     ``read_noise[ny, nx]`` e-, of a group; ``zeroframe[nint, ny, nx]`` DN, 0 where there is none; ``dark_rate[ny, nx]``
-    DN/s; ``coeffs[ngroup + 1, npower, ngroup // 2]``: the slope of ``n`` groups f at weights of power ``p`` is the sum of
-    ``coeffs[n, p, k] * (f[n-1-k] - f[k])``. ``rows`` and ``groups`` are the first to fit and the first beyond them.
-    ``times``, s: between groups, of a first group that is alone, of the zero frame. With ``suppress_one_group``, ramps
-    with one good group are not fitted.
+    adds to the rate whose photons make noise. ``coeffs[ngroup + 1, 6, ngroup // 2]``: the slope of ``n`` groups f, with
+    weights of power ``p``, is the sum over k of ``coeffs[n, p, k] * (f[n-1-k] - f[k])``. ``rows`` and ``groups`` are the
+    first to fit and the first beyond them. ``times``, s: between groups, of a first group that is alone, of the zero
+    frame. With ``suppress_one_group``, ramps with one good group are not fitted.
 
     Returns two tuples, for the exposure ``[ny, nx]`` and its integrations ``[nint, ny, nx]``: slope and error (DN/s),
     flags, variances by photons and by read noise ((DN/s)^2). Weights: Fixsen et al. 2000, PASP 112, 1350; segments:
@@ -224,7 +224,7 @@ def _add_median(f, q, w, s, e, times, odd, lone, time, steps, step_median, signa
             step_k = f[k + 1, x] - f[k, x]
             unused_k = (q[k, x] & INVALID) | (q[k + 1, x] & (INVALID | JUMP_DET))
             steps[k, x] = np.float32(np.nan) if unused_k or np.isnan(step_k) else step_k
-    sort_columns_inplace(steps[: max(n - 1, 1)])
+    sort_columns_inplace(steps[: max(n - 1, 1)], False)
     count = max(e - s - 1, 1)
     low, high = steps[(count - 1) // 2], steps[count // 2]
     for x in range(w):
@@ -387,10 +387,10 @@ def _write(planes, dq, i, row, x0, w, sums, base, flags):
         kept = one / np.float32(kept_sum[x])
         read = zero if read >= large else read
         photon = zero if photon >= large else photon
-        kept = read if exposure and kept_sum[x] == 0 and not invalid else kept
+        kept = read if exposure & (kept_sum[x] == 0) & (not invalid) else kept
         both = read + photon if exposure else (zero if both > large else both)
         slope[x] = np.float32(np.nan) if invalid else np.float32(slope_sum[x]) * read
         err[x] = zero if invalid else np.sqrt(both)
         var_photon[x] = zero if invalid else photon
-        var_read[x] = zero if kept >= large or (invalid and not lost) else kept
+        var_read[x] = zero if (kept >= large) | (invalid & (not lost)) else kept
         q[x] = base[x] | (flags[x] & np.uint32(0xFF ^ CHARGELOSS))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpujw.cpu_fallback._difference import BAD, JUMP, NAN, count_jumps_inplace, difference_to
+from gpujw.cpu_fallback._difference import BAD, JUMP, NAN, count_jumps_inplace
 from gpujw.cpu_fallback._jit import helper, kernel, prange
 from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace
 
 #: How often a set is clipped at most.
 ROUNDS = 5
 #: Differences that are looked at together, within the second-level cache.
-BATCH = 65536
+BATCH = 131072
 
 
 def flag_clipped_inplace(data, groupdq, gain, *, threshold, by_group):
@@ -40,101 +40,115 @@ def _clip_row(data, groupdq, gain, y, threshold, by_group):
     nint, ngroup, _, nx = data.shape
     count = count_jumps_inplace(groupdq, y)
     per_set = 1 if by_group else max(ngroup - 1, 1)
-    width = min(max(BATCH // max(nint * per_set, 1), 64), 512)
-    values = np.empty((nint * per_set, width), np.float32)
-    lower, upper = np.empty(width, np.float64), np.empty(width, np.float64)
+    n = nint * per_set
+    suspects, columns = np.empty((nx, n), np.float32), np.empty(nx, np.int64)
     for first in range(1, ngroup, per_set):
-        for x0 in range(0, nx, width):
-            size = min(width, nx - x0)
-            for i in range(nint):
-                for g in range(first, first + per_set):
-                    _difference_row(
-                        data[i, g - 1, y, x0 : x0 + size],
-                        data[i, g, y, x0 : x0 + size],
-                        groupdq[i, g - 1, y, x0 : x0 + size],
-                        groupdq[i, g, y, x0 : x0 + size],
-                        gain[x0 : x0 + size],
-                        values[i * per_set + g - first],
-                    )
-            sort_columns_inplace(values)
-            _first_bounds(values, threshold, lower, upper)
-            for x in range(size):
-                n = count_numbers(values, x)
-                if n > 0 and (values[0, x] < lower[x] or values[n - 1, x] > upper[x]):
-                    low, high = _last_bounds(values, x, n, lower[x], upper[x], threshold)
-                    for g in range(first, first + per_set):
-                        count += _flag_outside(data, groupdq, gain[x0 + x], g, y, x0 + x, low, high)
+        found = _find_suspects(data, groupdq, gain, y, first, per_set, threshold, suspects, columns)
+        ranked = suspects[:found].T.copy()
+        sort_columns_inplace(ranked)
+        for j in range(found):
+            lower, upper = _bounds(ranked, j, threshold)
+            for k in range(n):
+                if suspects[j, k] < lower or suspects[j, k] > upper:
+                    i, g = k // per_set, first + k % per_set
+                    count += not groupdq[i, g, y, columns[j]] & JUMP
+                    groupdq[i, g, y, columns[j]] |= JUMP
     return count
 
 
 @helper
+def _find_suspects(data, groupdq, gain, y, first, per_set, threshold, suspects, columns):
+    """Copy the sets of row ``y`` that may lose a number, one a row of ``suspects``, and list their columns; how many."""
+    nx, n = suspects.shape
+    width = min(max(BATCH // max(n, 1), 64), 512)
+    values, suspect = np.empty((n, width), np.float32), np.empty(width, np.bool_)
+    found = 0
+    for x0 in range(0, nx, width):
+        size = min(width, nx - x0)
+        for k in range(n):
+            i, g = k // per_set, first + k % per_set
+            _difference_row(
+                data[i, g - 1, y, x0 : x0 + size],
+                data[i, g, y, x0 : x0 + size],
+                groupdq[i, g - 1, y, x0 : x0 + size],
+                groupdq[i, g, y, x0 : x0 + size],
+                gain[x0 : x0 + size],
+                values[k],
+            )
+        _suspect(values, size, threshold, suspect)
+        for x in range(size):
+            if suspect[x]:
+                columns[found] = x0 + x
+                for k in range(n):
+                    suspects[found, k] = values[k, x]
+                found += 1
+    return found
+
+
+@helper
 def _difference_row(before, after, flags_before, flags_after, gain, row):
-    """Finite differences in electrons of some pixels into the head of ``row``, all else NaN."""
+    """Finite differences in electrons of some pixels, NaN of others."""
     for x in range(gain.size):
         value = after[x] * gain[x] - before[x] * gain[x]
-        row[x] = NAN if (flags_before[x] | flags_after[x]) & BAD or not abs(value) < np.inf else value
-    row[gain.size :] = NAN
+        finite = abs(value) < np.inf
+        row[x] = value if finite and not (flags_before[x] | flags_after[x]) & BAD else NAN
 
 
 @helper
-def _first_bounds(values, threshold, lower, upper):
-    """What sets, the sorted columns of ``values``, are held against in the first round."""
-    n, width = values.shape
-    number, mean, square = np.zeros(width), np.zeros(width), np.zeros(width)
+def _suspect(values, size, threshold, suspect):
+    """Which of the first ``size`` sets, columns of ``values``, may lose a number: found without sorting them.
+
+    None is lost where all lie within ``threshold`` less a little, in standard deviations from the mean, and the median
+    within that little: three times its own error in normal deviates.
+    """
+    n = values.shape[0]
+    little = 3 / np.sqrt(max(n, 1))
+    number, mean, square = np.zeros(size, np.int32), np.zeros(size), np.zeros(size)
+    below, above, far = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.int32)
     for k in range(n):
         row = values[k]
-        for x in range(width):
-            number[x] += 0.0 if np.isnan(row[x]) else 1.0
-            mean[x] += 0.0 if np.isnan(row[x]) else np.float64(row[x])
-    for x in range(width):
-        mean[x] /= number[x]
+        for x in range(size):
+            number[x] += row[x] == row[x]
+            mean[x] += row[x]
+    for x in range(size):
+        mean[x] /= n
     for k in range(n):
         row = values[k]
-        for x in range(width):
-            off = np.float64(row[x]) - mean[x]
-            square[x] += 0.0 if np.isnan(row[x]) else off * off
-    for x in range(width):
-        median = middle(values, x, 0, np.int64(number[x]))
-        reach = threshold * np.sqrt(square[x] / number[x])
-        lower[x], upper[x] = median - reach, median + reach
+        for x in range(size):
+            square[x] += (row[x] - mean[x]) * (row[x] - mean[x])
+    for x in range(size):
+        square[x] = np.sqrt(square[x] / n)
+    for k in range(n):
+        row = values[k]
+        for x in range(size):
+            off, near, limit = row[x] - mean[x], little * square[x], 0.999 * (threshold - little) * square[x]
+            below[x] += off < -near
+            above[x] += off > near
+            far[x] += not abs(off) <= limit
+    half = (n - 1) // 2
+    for x in range(size):
+        suspect[x] = number[x] and (number[x] < n or far[x] or below[x] > half or above[x] > half)
 
 
 @helper
-def _last_bounds(values, x, n, lower, upper, threshold):
-    """The bounds of the last round for the sorted column ``x`` of ``n`` numbers, from those of the first."""
-    first, last = 0, n
-    for _ in range(1, ROUNDS):
+def _bounds(values, x, threshold):
+    """The bounds of the last round for the sorted column ``x``."""
+    first, last = 0, count_numbers(values, x)
+    lower, upper = -np.inf, np.inf
+    for _ in range(ROUNDS):
         left = last - first
+        mean, square = 0.0, 0.0
+        for k in range(first, last):
+            mean += values[k, x]
+        mean /= left
+        for k in range(first, last):
+            square += (values[k, x] - mean) * (values[k, x] - mean)
+        median, reach = middle(values, x, first, last), threshold * np.sqrt(square / left)
+        lower, upper = median - reach, median + reach
         while last > first and values[last - 1, x] > upper:
             last -= 1
         while last > first and values[first, x] < lower:
             first += 1
         if last - first in (0, left):
             break
-        median, reach = middle(values, x, first, last), threshold * _deviation(values, x, first, last)
-        lower, upper = median - reach, median + reach
     return lower, upper
-
-
-@helper
-def _deviation(values, x, first, last):
-    """Standard deviation, with no degree of freedom taken off, of rows ``first`` to ``last`` (not included)."""
-    mean, square = 0.0, 0.0
-    for k in range(first, last):
-        mean += values[k, x]
-    mean /= last - first
-    for k in range(first, last):
-        square += (values[k, x] - mean) * (values[k, x] - mean)
-    return np.sqrt(square / (last - first))
-
-
-@helper
-def _flag_outside(data, groupdq, gain, g, y, x, lower, upper):
-    """Flag a pixel's group ``g`` in the integrations where its difference is out of bounds; how many are new."""
-    count = 0
-    for i in range(data.shape[0]):
-        value = difference_to(data, groupdq, gain, i, g, y, x)
-        if np.isfinite(value) and (value < lower or value > upper) and not groupdq[i, g, y, x] & JUMP:
-            groupdq[i, g, y, x] |= JUMP
-            count += 1
-    return count

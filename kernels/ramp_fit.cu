@@ -9,12 +9,9 @@
 #endif
 
 constexpr double LARGE_VARIANCE = 1e6;  // from here on nothing was measured; it is written as 0
-constexpr int NPOWER = 6;
 
-struct Sums {
-  double read, photon, both;  // of 1 / variance by read noise, by photons, by both
-  double slope;               // of slope / variance by read noise
-  double kept;                // the first as if no group had been flagged for charge loss
+struct Sums {  // of 1 / variance by read noise, by photons, by both; of slope / variance by read noise;
+  double read, photon, both, slope, kept;  // the first as if no group had been flagged for charge loss
 };
 
 struct Pixel {
@@ -48,7 +45,7 @@ struct Pixel {
     double snr = rise / sqrt(variance);
     if (variance <= 0 || snr < 0) snr = 0;
     const int power = 5 - ((snr < 5) + (snr < 10) + (snr < 20) + (snr < 50) + (snr < 100));  // NaN: the last
-    const double* c = coeffs + ((int64)n * NPOWER + power) * npair;
+    const double* c = coeffs + ((int64)n * 6 + power) * npair;
     double slope = 0;
     for (int k = 0; k < n / 2; ++k) {
       const double low = ramp.f(start + k), high = ramp.f(start + n - 1 - k);
@@ -63,7 +60,7 @@ struct Pixel {
       const uint32 flags = ramp.origin(k);
       return flags & CHARGELOSS ? flags ^ (CHARGELOSS | DO_NOT_USE) : flags;
     };
-    for_segments(q, ramp.n, [&](const int start, const int n) { sum += read(n, n == 1 ? ramp.time : times.group); });
+    for_segments(q, ramp.n, [&](const int, const int n) { sum += read(n, n == 1 ? ramp.time : times.group); });
     return gain > 0 && sum < infinity() ? sum : 0;
   }
 };
@@ -72,9 +69,8 @@ struct Pixel {
 __device__ double median_step(const Ramp& ramp, const Times times) {
   const double first = ramp.f0;
   if (ramp.n == 1) return ramp.q0 & SATURATED ? nan("") : first / times.alone * times.group;
-  if (ramp.all) return 0;
-  const int count = count_numbers(ramp, ramp.n - 1);
-  double step = ramp.q0 & INVALID ? 0 : first;
+  const int count = ramp.all ? 0 : count_numbers(ramp, ramp.n - 1);
+  double step = (ramp.q0 | ramp.all) & INVALID ? 0 : first;
   if (ramp.lone) {
     step = first / ramp.time * times.group;
   } else if (count > 0) {
@@ -129,9 +125,8 @@ GJ_KERNEL fit(const float* data, const uint8* groupdq, const float* zeroframe, c
   for (int64 i = 0; i < nint; ++i) {
     const Ramp r = ramp(i);
     Sums sums = {0, 0, 0, 0, 0};
-    const auto q = [&](const int k) { return r.q(k); };
     const auto add = [&](const int start, const int length) { pixel.add(&sums, r, start, length); };
-    if (!(r.flags & DO_NOT_USE)) for_segments(q, r.n, add);
+    if (!(r.flags & DO_NOT_USE)) for_segments([&](const int k) { return r.q(k); }, r.n, add);
     sums.kept = r.flags & CHARGELOSS ? pixel.restored(r) : base & INVALID ? 0 : sums.read;
     write(planes, dq, i * nrow * nx + out, (nint + 1) * nrow * nx, sums, base, r.flags, false);
     total = {total.read + sums.read, total.photon + sums.photon, 0, total.slope + sums.slope, total.kept + sums.kept};
@@ -150,7 +145,6 @@ GJ_KERNEL find_used(const uint8* groupdq, const int64 nramp, const int64 ngroup,
   int good = 0;
   for (int64 g = 0; g < ngroup; ++g) good += (q[g * frame] & ~PERSISTENCE) == 0;
   if (suppress && good == 1) return;
-  for (int64 g = 0; g < ngroup; ++g) {
+  for (int64 g = 0; g < ngroup; ++g)
     if (!(q[g * frame] & DO_NOT_USE) && !used[g]) used[g] = 1;
-  }
 }

@@ -46,10 +46,10 @@ def fit_slopes(
 
     ``data[nint, ngroup, ny, nx]`` DN and ``groupdq`` of the same shape; ``pixeldq[ny, nx]``; ``gain[ny, nx]`` e-/DN;
     ``read_noise[ny, nx]`` e-, of a group; ``zeroframe[nint, ny, nx]`` DN, 0 where there is none; ``dark_rate[ny, nx]``
-    DN/s; ``coeffs[ngroup + 1, npower, ngroup // 2]``: the slope of ``n`` groups f at weights of power ``p`` is the sum of
-    ``coeffs[n, p, k] * (f[n-1-k] - f[k])``. ``rows`` and ``groups`` are the first to fit and the first beyond them.
-    ``times``, s: between groups, of a first group that is alone, of the zero frame. With ``suppress_one_group``, ramps
-    with one good group are not fitted.
+    adds to the rate whose photons make noise. ``coeffs[ngroup + 1, 6, ngroup // 2]``: the slope of ``n`` groups f, with
+    weights of power ``p``, is the sum over k of ``coeffs[n, p, k] * (f[n-1-k] - f[k])``. ``rows`` and ``groups`` are the
+    first to fit and the first beyond them. ``times``, s: between groups, of a first group that is alone, of the zero
+    frame. With ``suppress_one_group``, ramps with one good group are not fitted.
 
     Returns two tuples, for the exposure ``[ny, nx]`` and its integrations ``[nint, ny, nx]``: slope and error (DN/s),
     flags, variances by photons and by read noise ((DN/s)^2). Weights: Fixsen et al. 2000, PASP 112, 1350; segments:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace, sort_sizes_inplace
+from gpujw.cpu_fallback._stats import count_numbers, middle, sort_columns_inplace
 
 
 def columns(n, width, seed=0):
@@ -20,10 +20,10 @@ def columns(n, width, seed=0):
 def test_columns_are_sorted_and_nan_come_last(n, width):
     values = columns(n, width)
     found = values.copy()
-    sort_columns_inplace(found)
+    sort_columns_inplace(found, sizes=False)
     np.testing.assert_array_equal(found, np.sort(values, axis=0))
     found = abs(values)
-    sort_sizes_inplace(found)
+    sort_columns_inplace(found, sizes=True)
     np.testing.assert_array_equal(found, np.sort(abs(values), axis=0))
 
 

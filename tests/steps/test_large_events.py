@@ -309,7 +309,7 @@ def test_many_integrations_are_compared_group_by_group(put, get):
     data[3, 3:] += glow(data.shape, (20, 75), 60).astype(np.float32)
     found = dict.fromkeys((100, 12))
     for least in found:
-        out, found[least] = search(put, get, data, groupdq, minimum_sigclip_groups=least)
+        out, found[least] = search(put, get, data, groupdq, minimum_sigclip_groups=least, max_shower_amplitude=60)
     assert found == {100: 1 + 12, 12: 1}
     assert out[3, 3, 20, 80] == JUMP_DET and not out[:, 2].any()
 
