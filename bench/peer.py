@@ -19,10 +19,8 @@ def main() -> None:
     """Run the peer once."""
     uncal, out, parameters = sys.argv[1:]
     from jwst.pipeline import Detector1Pipeline
-    from stpipe import log
 
     logging.disable(logging.CRITICAL)
-    del log
     steps = json.loads(parameters)
     start = time.perf_counter()
     Detector1Pipeline.call(uncal, output_dir=out, save_results=True, steps=steps)

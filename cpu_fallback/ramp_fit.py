@@ -101,38 +101,43 @@ def _fit_row(ramps, pixeldq, pixels, coeffs, how, times, planes, dq, row):
     width = min(max(CACHE // (9 * n) // 16 * 16, 64), 512)
     f, q, steps = np.empty((n, width), np.float32), np.empty((n, width), np.uint8), np.empty((n, width), np.float32)
     signal, time, gain, noise = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
-    sums, total, spare = np.empty((5, width)), np.empty((5, width)), np.empty((5, width))
     odd, lone, base = np.empty(width, np.int64), np.empty(width, np.uint8), np.empty(width, np.uint32)
-    flags, seen = np.empty(width, np.uint32), np.empty(width, np.uint32)
+    sums, flags, spare = np.empty((5, width)), np.empty(width, np.uint32), np.empty((5, width))
+    total, seen = (np.empty((5, width)), np.empty(width, np.uint32)) if nint > 1 else (sums, flags)
     for x0 in range(0, nx, width):
         w = min(width, nx - x0)
-        for x in range(w):
-            signal[x] = 0
-            gain[x], noise[x] = pixels[0][y, x0 + x], pixels[1][y, x0 + x]
-            base[x] = pixeldq[y, x0 + x] | np.uint32(0 if gain[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
+        _start(pixels, pixeldq, y, x0, w, gain, noise, base, signal)
+        dark = pixels[2][y, x0 : x0 + w]
         s, e, nodd = 0, 0, 0
-        for load in range(2 * nint + 1):
-            i = load - nint
-            if load < nint or (i < nint and nint > 1):
-                s, e, nodd = _load(ramps, load % nint, y, x0, w, how, times, f, q, odd, lone, time, flags)
-            if load < nint:
-                _add_median(f, q, w, s, e, times, odd[:nodd], lone, time, steps, spare[0], signal)
-            if load == nint - 1:
-                for x in range(w):
-                    signal[x] = (signal[x] / (nint * times[0]) if signal[x] > 0 else 0.0) + pixels[2][y, x0 + x]
-            if 0 <= i < nint:
-                _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
-                for x in odd[:nodd]:
-                    for again in range(2 if flags[x] & CHARGELOSS else 1):
-                        if again:
-                            _restore(ramps[1], i, y, x0 + x, how, q, x)
-                        to, blind = spare if again else sums, not again and (flags[x] & DO_NOT_USE) != 0
-                        _sum_odd(f, q, x, blind, times[0], time[x], coeffs, gain[x], noise[x], signal[x], to)
-                    if flags[x] & CHARGELOSS:
-                        sums[4, x] = spare[0, x] if gain[x] > 0 and spare[0, x] < np.inf else 0.0
+        for i in range(nint):
+            s, e, nodd = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
+            _add_median(f, q, w, s, e, times, odd[:nodd], lone, time, steps, spare[0], signal)
+        for x in range(w):
+            signal[x] = (signal[x] / (nint * times[0]) if signal[x] > 0 else 0.0) + dark[x]
+        for i in range(nint):
+            if nint > 1:
+                s, e, nodd = _load(ramps, i, y, x0, w, how, times, f, q, odd, lone, time, flags)
+            _sum_plain(f, w, s, e, coeffs, times[0], gain, noise, signal, sums)
+            for x in odd[:nodd]:
+                blind = (flags[x] & DO_NOT_USE) != 0
+                _sum_odd(f, q, x, blind, times[0], time[x], coeffs, gain[x], noise[x], signal[x], sums)
+                if flags[x] & CHARGELOSS:
+                    _restore(ramps[1], i, y, x0 + x, how, q, x)
+                    _sum_odd(f, q, x, False, times[0], time[x], coeffs, gain[x], noise[x], signal[x], spare)
+                    sums[4, x] = spare[0, x] if gain[x] > 0 and spare[0, x] < np.inf else 0.0
+            _write(planes, dq, i, row, x0, w, sums, base, flags)
+            if nint > 1:
                 _add_integration(w, i, sums, base, flags, total, seen)
-            if i >= 0:
-                _write(planes, dq, i, row, x0, w, sums if i < nint else total, base, flags if i < nint else seen)
+        _write(planes, dq, nint, row, x0, w, total, base, seen)
+
+
+@helper
+def _start(pixels, pixeldq, y, x0, w, gain, noise, base, signal):
+    """What belongs to the pixels of a chunk."""
+    gains, noises, marks = pixels[0][y, x0 : x0 + w], pixels[1][y, x0 : x0 + w], pixeldq[y, x0 : x0 + w]
+    for x in range(w):
+        signal[x], gain[x], noise[x] = 0, gains[x], noises[x]
+        base[x] = marks[x] | np.uint32(0 if gains[x] > 0 else DO_NOT_USE | NO_GAIN_VALUE)
 
 
 @helper
@@ -181,7 +186,7 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
     """Suppress a ramp of one group, or time it, or replace one of none by the zero frame; the integration's flags."""
     _, groupdq, zeroframe = ramps
     n = len(q)
-    seen, good, clear, saturated = 0, 0, 0, 0
+    seen, good, clear, saturated, invalid = 0, 0, 0, 0, 0
     for k in range(n):
         good += (q[k, x] & NOT_PERSISTENCE) == 0
         if k == 0 and how[1] > 0:  # a jump from a group that is not used is none
@@ -190,10 +195,12 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
         seen |= flag
         clear += flag == 0
         saturated += (flag & SATURATED) != 0
+        invalid += (flag & INVALID) != 0
     lone[x], time[x] = 0, times[0]
     if how[3]:
         # The one good group may be among those left out.
         if good == 1 or (good == 0 and n < groupdq.shape[1] and _is_alone(groupdq, i, y, x0)):
+            invalid = n
             for k in range(n):
                 q[k, x] |= DO_NOT_USE
     elif clear == 1 and q[0, x] == 0:
@@ -202,9 +209,7 @@ def _prepare(ramps, i, y, x0, how, times, f, q, x, lone, time):
         lone[x], time[x] = 1, times[2]
         f[0, x], q[0, x] = zeroframe[i, y, x0], 0
         saturated -= saturated == n
-    invalid = 0
-    for k in range(n):
-        invalid += (q[k, x] & INVALID) != 0
+        invalid = 0
     blind = invalid == n or (q[0, x] & SATURATED) != 0
     flags = seen & (JUMP_DET | PERSISTENCE | CHARGELOSS)
     return np.uint32(flags | (SATURATED if saturated else 0) | (DO_NOT_USE if blind else 0))
@@ -291,10 +296,10 @@ def _snr(first, last, gain, noise):
 @helper
 def _weights(n, time, gain, noise, signal):
     """1 / variance of the slope of ``n`` groups by read noise, by photons (0: none), by both; a group alone is as two."""
-    noise = noise / time
     n = max(n, 2)
-    var_read = 12 * noise * noise / (np.float64(n * n * n - n) * gain * gain)
-    var_photon = signal / (time * gain * (n - 1))
+    per_gain = 1 / gain
+    var_read = noise * per_gain * noise * per_gain * (12 / (np.float64(n * n * n - n) * time * time))
+    var_photon = signal * per_gain * (1 / (time * (n - 1)))
     return 1 / var_read, 1 / var_photon if var_photon > 0 else 0.0, 1 / (var_read + var_photon)
 
 

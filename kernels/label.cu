@@ -34,21 +34,22 @@ __device__ void join(int* labels, int a, int b) {
   }
 }
 
-// Joins each pixel with its neighbours before it in reading order, but those that another of them is joined with.
-GJ_KERNEL unite(int* labels, const int64 n, const int64 plane, const int64 nx) {
+// Joins each pixel with its neighbors before it in reading order, but those that another of them is joined with.
+GJ_KERNEL unite(const uint8* flags, int* labels, const int64 n, const int64 plane, const int64 nx, const uint8 bit) {
   const int64 i = GJ_INDEX;
-  if (i >= n || labels[i] == NONE) return;
+  if (i >= n || !(flags[i] & bit)) return;
   int* frame = labels + i / plane * plane;
   const int p = (int)(i % plane), x = p % (int)nx, up = p - (int)nx;
-  const bool above = up >= 0, before = x > 0 && frame[p - 1] != NONE;
+  const uint8* row = flags + (i - nx);  // above; read where there is one
+  const bool before = x > 0 && flags[i - 1] & bit;
   if (before) join(frame, p, p - 1);
-  if (!above) return;
-  if (frame[up] != NONE) {
+  if (up < 0) return;
+  if (row[0] & bit) {
     join(frame, p, up);
     return;
   }
-  if (!before && x > 0 && frame[up - 1] != NONE) join(frame, p, up - 1);
-  if (x + 1 < nx && frame[up + 1] != NONE) join(frame, p, up + 1);
+  if (!before && x > 0 && row[-1] & bit) join(frame, p, up - 1);
+  if (x + 1 < nx && row[1] & bit) join(frame, p, up + 1);
 }
 
 // Component k has its root at roots[k], counted through all frames.

@@ -20,7 +20,7 @@ def components(flags, *, bit, min_area):
     labels = cp.empty(flags.shape, cp.int32)
     n, plane, nx = np.int64(flags.size), np.int64(flags.shape[1] * flags.shape[2]), np.int64(flags.shape[2])
     launch("label", "seed", flags.size, flags, labels, n, plane, np.uint8(bit))
-    launch("label", "unite", flags.size, labels, n, plane, nx)
+    launch("label", "unite", flags.size, flags, labels, n, plane, nx, np.uint8(bit))
     # A root is its own parent. The host waits: how many there are is the size of the table.
     roots = cp.flatnonzero(labels.reshape(len(flags), -1) == cp.arange(plane, dtype=cp.int32))
     table = cp.zeros((roots.size, 8), cp.int64)

@@ -64,4 +64,6 @@ def fit_slopes(
     places = max(4, 1 << (n - 2).bit_length()) if 1 < n <= SORTED else 0
     launch("ramp_fit", "fit", nrow * nx, *arrays, *scalars, planes, flags, macros=(f"NSORT={places}",))
     slope, err, var_photon, var_read = planes
-    return tuple((slope[part], err[part], flags[part], var_photon[part], var_read[part]) for part in (nint, slice(nint)))
+    return tuple(
+        (slope[part], err[part], flags[part], var_photon[part], var_read[part]) for part in (nint, slice(nint))
+    )

@@ -24,10 +24,16 @@ for module in (pipelines, demo, look):
 def main() -> None:
     """Run one command; its exit code says what went wrong (see ``gpujw.errors``)."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except GpujwError as error:
         typer.echo(f"gpujw: {error}", err=True)
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        typer.echo("gpujw: stopped", err=True)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("gpujw: stopped; what is there is whole, the same command does the rest", err=True)
         sys.exit(70)
+    except Exception as error:
+        # The command line's own faults (an unknown option) show themselves; anything else is a fault of gpujw.
+        if not hasattr(error, "show"):
+            raise
+        error.show()
+        sys.exit(getattr(error, "exit_code", 2))

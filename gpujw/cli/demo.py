@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(simulate)
     app.command()(demo)
+    app.command()(warm)
 
 
 def simulate(
@@ -56,3 +57,13 @@ def demo(
     from gpujw.demo import demonstrate
 
     demonstrate(mode, out, device, seed)
+
+
+def warm(
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, 0, or several as 0,1.")] = "auto",
+) -> None:
+    """Compile every kernel ahead of the first exposure, on small simulated ones."""
+    from gpujw.demo import warm_up
+
+    for line in warm_up(device):
+        typer.echo(line)

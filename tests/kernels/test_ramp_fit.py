@@ -24,7 +24,20 @@ from gpujw.steps.ramp_fit import slope_coefficients
 PLANES = ("slope", "err", "dq", "var_photon", "var_read")
 TIMES = (10.0, 5.0, 4.0)  # s: between groups, of a first group that is alone, of the zero frame
 GAIN, NOISE = 2.0, 12.0
-FLAGS = (0, 0, 0, 0, DO_NOT_USE, SATURATED, JUMP_DET, PERSISTENCE, AD_FLOOR, DROPOUT, CHARGELOSS | DO_NOT_USE, CHARGELOSS)
+FLAGS = (
+    0,
+    0,
+    0,
+    0,
+    DO_NOT_USE,
+    SATURATED,
+    JUMP_DET,
+    PERSISTENCE,
+    AD_FLOOR,
+    DROPOUT,
+    CHARGELOSS | DO_NOT_USE,
+    CHARGELOSS,
+)
 FLAGS += (JUMP_DET | PERSISTENCE, JUMP_DET | SATURATED, AD_FLOOR | DO_NOT_USE)
 
 
@@ -220,7 +233,9 @@ def test_a_ramp_saturated_from_the_start_has_no_rate(fit_pixel):
 def test_groups_that_are_all_unusable_or_only_flagged(fit_pixel):
     rate, _ = fit_pixel([[0, 20, 40]], [[DO_NOT_USE, SATURATED, DO_NOT_USE]])
     assert np.isnan(rate["slope"]) and rate["dq"] == DO_NOT_USE | SATURATED
-    rate, _ = fit_pixel([[0, 20, 40]], [[JUMP_DET] * 3])  # nothing to fit, and nothing that says so: a quirk of the peer
+    rate, _ = fit_pixel(
+        [[0, 20, 40]], [[JUMP_DET] * 3]
+    )  # nothing to fit, and nothing that says so: a quirk of the peer
     assert rate["slope"] == rate["err"] == rate["var_read"] == 0 and rate["dq"] == JUMP_DET
 
 
@@ -320,7 +335,9 @@ SHAPES = [(2, 7, 37, 53), (1, 1, 5, 71), (3, 2, 6, 37), (2, 3, 6, 37), (1, 12, 7
 def test_twins_are_equal(be, put, get, shape, suppress, flagged):
     arrays = scene(shape, 1, flagged=flagged)
     options = {"suppress": suppress and shape[1] > 1, "frames": flagged > 0}
-    assert_close(fitted(be.kernel("ramp_fit"), arrays, put=put, get=get, **options), fitted(reference, arrays, **options))
+    assert_close(
+        fitted(be.kernel("ramp_fit"), arrays, put=put, get=get, **options), fitted(reference, arrays, **options)
+    )
 
 
 @pytest.mark.parametrize("groups", [(1, 7), (0, 6), (2, 5)])
@@ -330,7 +347,9 @@ def test_twins_are_equal_with_groups_left_out(be, put, get, groups, suppress):
     arrays[1][:, : groups[0]] |= DO_NOT_USE
     arrays[1][:, groups[1] :] |= DO_NOT_USE
     options = {"groups": groups, "suppress": suppress}
-    assert_close(fitted(be.kernel("ramp_fit"), arrays, put=put, get=get, **options), fitted(reference, arrays, **options))
+    assert_close(
+        fitted(be.kernel("ramp_fit"), arrays, put=put, get=get, **options), fitted(reference, arrays, **options)
+    )
 
 
 def test_twins_are_equal_where_most_pixels_skip_groups(be, put, get):
@@ -342,7 +361,11 @@ def test_twins_are_equal_where_most_pixels_skip_groups(be, put, get):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    groupdq=hnp.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.just(1), st.just(6)), elements=st.sampled_from(FLAGS)),
+    groupdq=hnp.arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 3), st.integers(1, 9), st.just(1), st.just(6)),
+        elements=st.sampled_from(FLAGS),
+    ),
     suppress=st.booleans(),
     frames=st.booleans(),
     seed=st.integers(0, 99),

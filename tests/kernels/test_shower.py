@@ -79,6 +79,32 @@ def test_clipping_leaves_outliers_out(be, put, get):
     assert get(median)[1] == pytest.approx(np.full((5, 67), 4), abs=1e-5)
 
 
+def clipped(be, put, get, values):
+    """Median and scatter of ``values``, one an integration."""
+    data = np.zeros((len(values), 2, 1, 3), np.float32)
+    data[:, 1] = np.reshape(values, (-1, 1, 1))
+    arrays = put(data), put(np.zeros(data.shape, np.uint8)), put(np.ones((1, 3), np.float32))
+    return [get(array)[0, 0, 1] for array in be.kernel("shower").clipped_noise(*arrays)]
+
+
+def test_clipping_ends_after_five_passes(be, put, get):
+    usual = np.tile([-1.0, 1.0, 0.0], 20)
+    # Each pass takes away the largest: it alone is beyond 5 deviations, which are half of it.
+    ladder = 10.0 ** np.arange(2, 9)
+    _, sigma = clipped(be, put, get, [*usual, *ladder])
+    assert sigma == pytest.approx(np.std([*usual, *ladder[:2]]), rel=1e-6)
+    _, sigma = clipped(be, put, get, [*usual, *ladder[:5]])
+    assert sigma == pytest.approx(np.std(usual), rel=1e-6)
+
+
+def test_the_last_bounds_may_take_back_what_was_left_out(be, put, get):
+    # With two lows the median is 0, and 2.9 beyond 5 deviations of 0.52; without, it is 0.5 and 2.9 within 5 of 0.5.
+    values = [-3.5] * 2 + [0.0] * 500 + [1.0] * 500 + [2.9]
+    median, sigma = clipped(be, put, get, values)
+    assert median == 1.0
+    assert sigma == pytest.approx(np.std(np.float32(values[2:]).astype(float)), rel=1e-6)
+
+
 def smoothed(be, put, get, arrays, threshold, **ring):
     return get(be.kernel("shower").extended_emission(*map(put, arrays), **(ring or RING), threshold=threshold))
 

@@ -36,11 +36,16 @@ def check(name, ours, theirs, table, note="", **shares):
         assert compare.headers(mine, other) == []
 
 
+#: The peer's refpix takes group 0 from MIRI's counts and adds it back, in float32: their last bit, which differences of
+#: counts and so VAR_POISSON show.
+EXCEPTIONS = {"miri": {"var": 0.9995}}
+
+
 @pytest.mark.parametrize(("mode", "sizes"), MODES, ids=[mode for mode, _ in MODES])
 def test_mode(mode, sizes, simulated, table):
     exposure = simulated(mode, **sizes)
     note = "pars-jumpstep" if mode == "nirspec-full" else ""
-    check(mode, exposure.ours(), exposure.peer(), table, note)
+    check(mode, exposure.ours(), exposure.peer(), table, note, **EXCEPTIONS.get(mode, {}))
 
 
 OPTIONS = [
@@ -69,7 +74,8 @@ OPTIONS = [
 )
 def test_options(mode, sizes, steps, simulated, table):
     exposure = simulated(mode, **sizes)
-    check(f"{mode} {' '.join(steps)}", exposure.ours(**steps), exposure.peer(**steps), table, str(steps)[:60])
+    ours, theirs = exposure.ours(**steps), exposure.peer(**steps)
+    check(f"{mode} {' '.join(steps)}", ours, theirs, table, str(steps)[:60], **EXCEPTIONS.get(mode, {}))
 
 
 def test_without_pars(simulated, table, monkeypatch):
