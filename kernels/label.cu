@@ -40,14 +40,11 @@ GJ_KERNEL unite(const uint8* flags, int* labels, const int64 n, const int64 plan
   if (i >= n || !(flags[i] & bit)) return;
   int* frame = labels + i / plane * plane;
   const int p = (int)(i % plane), x = p % (int)nx, up = p - (int)nx;
-  const uint8* row = flags + (i - nx);  // above; read where there is one
   const bool before = x > 0 && flags[i - 1] & bit;
   if (before) join(frame, p, p - 1);
   if (up < 0) return;
-  if (row[0] & bit) {
-    join(frame, p, up);
-    return;
-  }
+  const uint8* row = flags + i - nx;
+  if (row[0] & bit) return join(frame, p, up);
   if (!before && x > 0 && row[-1] & bit) join(frame, p, up - 1);
   if (x + 1 < nx && row[1] & bit) join(frame, p, up + 1);
 }

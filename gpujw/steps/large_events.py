@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 #: Showers are looked for in exposures with at least as many differences of groups.
 MIN_DIFFERENCES = 10
-#: Electrons a group-second that a pixel's rate may change by, for a parameter that is left at its default ...
+#: The peer's step does not hand ``max_shower_amplitude`` on. Left at this default it is, as there, ...
 DEFAULT_AMPLITUDE = 4.0
-#: ... the peer takes another default, whatever the parameter says.
-PEER_AMPLITUDE = 6.0
+#: ... that of the library which finds the showers (electrons/s); a value that is set is obeyed.
+LIBRARY_AMPLITUDE = 6.0
 
 
 def flag_snowballs_inplace(ramp: Ramp, jump: Jump) -> int:
@@ -43,8 +43,7 @@ def flag_snowballs_inplace(ramp: Ramp, jump: Jump) -> int:
         if fresh is not None:
             later = _newly_saturated(groupdq, g + 1, jump) if g + 1 < ngroup else fresh[:0]
             snowballs = _around_cores(table, np.concatenate([fresh, later]), jump, ny)
-            large = measured(fresh)
-            large = large[large.minor > jump.min_sat_radius_extend]
+            large = _larger(fresh, jump.min_sat_radius_extend)
             wide = _capped(large.minor + 2 * jump.sat_expand, jump), _capped(large.major + 2 * jump.sat_expand, jump)
             paint.saturate_inplace(groupdq, outlines(large, wide, g, (ny, nx)))
             cores.append(outlines(large, (large.minor, large.major), 1, (ny, nx)))
@@ -84,6 +83,14 @@ def _around_cores(table: Floats, cores: Floats, jump: Jump, ny: int) -> Ellipses
     inside = contain(measured(table[region]), cores[core, 2], cores[core, 3])
     chosen[region[inside]] = True
     return measured(table[chosen])
+
+
+def _larger(table: Floats, minor: float) -> Ellipses:
+    """The ellipses of the regions in ``table`` whose minor axis is longer than ``minor``."""
+    xx, yy, _ = covariances(table)
+    # The axes of a circle with the same trace: no minor one is longer, but for rounding.
+    ellipses = measured(table[4 * np.sqrt((xx + yy) / 2) - 1 > minor - 1e-9])
+    return ellipses[ellipses.minor > minor]
 
 
 def _pairs(table: Floats, cores: Floats, reach: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -145,9 +152,11 @@ def flag_showers_inplace(ramp: Ramp, jump: Jump, tables: Tables) -> int:
     found = shower.extended_emission(
         data, groupdq, ramp.pixeldq, gain, *noise, **ring, threshold=jump.extend_snr_threshold
     )
-    for i, first in enumerate(unused.argmin(axis=1)):
-        found[i, :first] = 0
+    for i in np.flatnonzero(unused[:, 0]):
+        found[i, : unused[i].argmin()] = 0  # the first difference taken is that after the first group in use
     ellipses = measured(_regions(found.reshape(-1, ny, nx), 1, jump.extend_min_area))
+    if not len(ellipses):
+        return 0
     marks = here.xp.zeros(groupdq.shape, here.xp.uint8)
     drawn = outlines(ellipses, _expanded(ellipses, jump.extend_ellipse_expand_ratio, jump), 0, (ny, nx))
     drawn[:, 1], drawn[:, 0] = drawn[:, 0] % (ngroup - 1) + 1, drawn[:, 0] // (ngroup - 1)
@@ -158,4 +167,4 @@ def flag_showers_inplace(ramp: Ramp, jump: Jump, tables: Tables) -> int:
 
 
 def _amplitude(jump: Jump) -> float:
-    return PEER_AMPLITUDE if jump.max_shower_amplitude == DEFAULT_AMPLITUDE else jump.max_shower_amplitude
+    return LIBRARY_AMPLITUDE if jump.max_shower_amplitude == DEFAULT_AMPLITUDE else jump.max_shower_amplitude
