@@ -169,7 +169,9 @@ class ProductFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        self._part.unlink(missing_ok=True)
+        # Where the folder is none, there is no file to take away: that fault has been told.
+        with contextlib.suppress(NotADirectoryError):
+            self._part.unlink(missing_ok=True)
 
 
 def _phased_sum(rows: NDArray[Any], place: int) -> int:

@@ -21,10 +21,17 @@ for module in (pipelines, demo, look):
     module.register(app)
 
 
+#: What typer makes of Ctrl-C.
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run one command; its exit code says what went wrong (see ``gpujw.errors``)."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
     except GpujwError as error:
         typer.echo(f"gpujw: {error}", err=True)
         sys.exit(error.code)

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+
 from gpujw.dq import AD_FLOOR, CHARGELOSS, DO_NOT_USE, DROPOUT, JUMP_DET, PERSISTENCE, SATURATED
 from gpujw.errors import StepError
 from gpujw.steps.ramp_fit import RampFit
@@ -99,7 +100,11 @@ def compare(arrays, *, instrument="NIRCAM", nframes=1, groupgap=0, frames=True, 
             a, b = np.array(getattr(ours, name)), np.array(getattr(other, name))
             assert a.shape == b.shape and a.dtype == b.dtype
             floor = 1e-5 * np.nan_to_num(other.err) if name == "data" else 0
-            same = (a == b) if name == "dq" else np.isclose(a, b, rtol=1e-5, atol=0, equal_nan=True) | (np.abs(a - b) <= floor)
+            same = (
+                (a == b)
+                if name == "dq"
+                else np.isclose(a, b, rtol=1e-5, atol=0, equal_nan=True) | (np.abs(a - b) <= floor)
+            )
             assert same.all(), (name, np.argwhere(~same)[:4], a[~same][:4], b[~same][:4])
     return out
 

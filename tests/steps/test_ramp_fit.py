@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+
 from gpujw.dq import DO_NOT_USE, JUMP_DET, SATURATED
 from gpujw.errors import StepError, UsageError
 from gpujw.steps.ramp_fit import POWERS, RampFit, slope_coefficients
@@ -28,7 +29,9 @@ def ramps(seed=2, shape=SHAPE, **options):
     rate = 10 ** rng.uniform(0, 3, shape[2:])
     data = np.cumsum(rng.poisson(rate, shape), axis=1) + rng.normal(100, 8, shape)
     groupdq = np.where(rng.random(shape) < 0.05, JUMP_DET, 0).astype(np.uint8)
-    late = np.where(rng.random((shape[0], 1, *shape[2:])) < 0.2, rng.integers(0, shape[1], (shape[0], 1, *shape[2:])), 99)
+    late = np.where(
+        rng.random((shape[0], 1, *shape[2:])) < 0.2, rng.integers(0, shape[1], (shape[0], 1, *shape[2:])), 99
+    )
     groupdq[np.arange(shape[1])[:, None, None] >= late] |= SATURATED
     pixeldq = np.where(rng.random(shape[2:]) < 0.05, DO_NOT_USE, 0).astype(np.uint32)
     return ramp_of(data, options.pop("meta", META), groupdq=groupdq, pixeldq=pixeldq, **options)
@@ -58,7 +61,9 @@ def test_read_noise_becomes_electrons_of_a_group():
     tables = RampFit().prepare(refs, META)
     gain, noise = refs["gain"].image(), refs["readnoise"].image()
     np.testing.assert_array_equal(tables["gain"], gain)
-    np.testing.assert_allclose(tables["read_noise"], noise * gain / np.sqrt(8), rtol=1e-6)  # of two frames each, 4 a group
+    np.testing.assert_allclose(
+        tables["read_noise"], noise * gain / np.sqrt(8), rtol=1e-6
+    )  # of two frames each, 4 a group
     assert tables["read_noise"].dtype == np.float32 and tables["coeffs"].shape == (8, 6, 3)
 
 
