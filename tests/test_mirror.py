@@ -50,7 +50,9 @@ def test_twins_have_the_same_surface(stem):
     surfaces = {shelf: surface(path.read_text()) if path.exists() else {} for shelf, path in paths.items()}
     assert surfaces["kernels"], f"kernels/{stem}.py has no public function"
     assert surfaces["twins"] == surfaces["kernels"]
-    assert surfaces["references"] == surfaces["kernels"]
+    # A reference may hold more: what its readers, and other references, share.
+    shared = {name: found for name, found in surfaces["references"].items() if name in surfaces["kernels"]}
+    assert shared == surfaces["kernels"]
     for name, (_, docstring) in surfaces["kernels"].items():
         assert docstring, f"{stem}.{name} has no docstring"
 

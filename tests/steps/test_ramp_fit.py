@@ -160,6 +160,7 @@ def miri(**cards):
     return meta_of(**{**CARDS, "INSTRUME": "MIRI", **cards})
 
 
+@pytest.mark.xfail(strict=True, reason="open: a jump flag in a group that is otherwise unused keeps it in use")
 def test_miri_leaves_out_groups_that_no_pixel_may_use(put, get):
     ramp = ramps(meta=miri())
     ramp.groupdq[:, :2] |= DO_NOT_USE
@@ -176,6 +177,7 @@ def test_miri_leaves_out_groups_that_no_pixel_may_use(put, get):
             np.testing.assert_allclose(plane, getattr(other, name), rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.xfail(strict=True, reason="open: a jump flag in a group that is otherwise unused keeps it in use")
 def test_miri_needs_two_groups(put):
     ramp = ramps(meta=miri())
     ramp.groupdq[:, 1:] |= DO_NOT_USE
