@@ -42,7 +42,7 @@ def demonstrate(mode: str, out: Path, device: str, seed: int) -> None:
 
 
 #: Small exposures that between them meet every kernel: mode, integrations, parameters.
-_KERNELS = (
+_KERNELS: tuple[tuple[str, int | None, dict[str, Any]], ...] = (
     ("miri-sub", None, {"jump": {"find_showers": True}}),
     ("nircam-sub", None, {"jump": {"expand_large_events": True}}),
     ("niriss-sub80", 101, {}),  # so many integrations are clipped instead of searched
