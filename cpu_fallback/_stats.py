@@ -11,8 +11,8 @@ BUFFER = 20480
 
 
 @helper
-def sort_columns_inplace(values, sizes=False):
-    """Sort each column of ``values[n, width]``, float32, C-contiguous, upwards; NaN come last. ``sizes``: none is negative.
+def sort_columns_inplace(values):
+    """Sort each column of ``values[n, width]``, float32, C-contiguous, upwards; NaN come last.
 
     Batcher's odd-even merge sort (Knuth, TAOCP vol. 3, 5.3.4) of the bits as integers: what it compares depends on no
     data, so that many columns go through each comparison at once. They do so in a copy: the rows of a wide array evict
@@ -25,7 +25,7 @@ def sort_columns_inplace(values, sizes=False):
     for x in range(0, width, at_once):
         size = min(at_once, width - x)
         for k in range(n):
-            _order_bits(bits[k, x : x + size], store[k * size : (k + 1) * size], sizes, True)
+            _order_bits(bits[k, x : x + size], store[k * size : (k + 1) * size])
         span = 1
         while span < n:
             step = span
@@ -42,17 +42,24 @@ def sort_columns_inplace(values, sizes=False):
                 step //= 2
             span *= 2
         for k in range(n):
-            _order_bits(store[k * size : (k + 1) * size], bits[k, x : x + size], sizes, False)
+            _restore_bits(store[k * size : (k + 1) * size], bits[k, x : x + size])
 
 
 @helper
-def _order_bits(source, target, sizes, forth):
-    """Copy the bits of float32 to integers that sort as the numbers do, NaN of either sign above all; or back."""
+def _order_bits(source, target):
+    """Copy the bits of float32 to integers that sort as the numbers do, NaN of either sign above all."""
     for x in range(source.size):
-        bits = source[x]
-        order = bits if sizes else bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
-        size = bits & np.int32(0x7FFFFFFF)
-        target[x] = size if forth and size > np.int32(0x7F800000) else order
+        size = source[x] & np.int32(0x7FFFFFFF)
+        target[x] = (
+            size if size > np.int32(0x7F800000) else source[x] ^ ((source[x] >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        )
+
+
+@helper
+def _restore_bits(source, target):
+    """Back from :func:`_order_bits`."""
+    for x in range(source.size):
+        target[x] = source[x] ^ ((source[x] >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
 @helper

@@ -52,7 +52,7 @@ def _flag_outliers(data, groupdq, gain, readnoise, nframes, thresholds, single_p
         count[y] = count_jumps_inplace(groupdq, y)
         n = _take_differences(data, groupdq, gain[y], y, not single_pass, store, suspect)
         values = store[:n]
-        sort_columns_inplace(values, not single_pass)
+        sort_columns_inplace(values)
         _suspect_outliers(values, readnoise[y], nframes, thresholds, single_pass, suspect)
         for x in range(nx):
             if suspect[x]:
@@ -232,7 +232,7 @@ def _sort_differences(data, groupdq, gain, y, columns, values):
             for k in range(columns.size):
                 x = columns[k]
                 values[i * (ngroup - 1) + g - 1, k] = difference_to(data, groupdq, gain[x], i, g, y, x)
-    sort_columns_inplace(values, False)
+    sort_columns_inplace(values)
 
 
 @kernel

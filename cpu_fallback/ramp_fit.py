@@ -229,7 +229,7 @@ def _add_median(f, q, w, s, e, times, odd, lone, time, steps, step_median, signa
             step_k = f[k + 1, x] - f[k, x]
             unused_k = (q[k, x] & INVALID) | (q[k + 1, x] & (INVALID | JUMP_DET))
             steps[k, x] = np.float32(np.nan) if unused_k or np.isnan(step_k) else step_k
-    sort_columns_inplace(steps[: max(n - 1, 1)], False)
+    sort_columns_inplace(steps[: max(n - 1, 1)])
     count = max(e - s - 1, 1)
     low, high = steps[(count - 1) // 2], steps[count // 2]
     for x in range(w):

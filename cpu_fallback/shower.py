@@ -67,7 +67,7 @@ def _noise_row(data, groupdq, gain, readnoise, nframes, y, median, sigma):
         for i in range(nint):
             for g in range(1, ngroup):
                 _subtract(data, groupdq, gain, i, g, y, x0, values[i * (ngroup - 1) + g - 1])
-        sort_columns_inplace(values, False)
+        sort_columns_inplace(values)
         for x in range(x0, min(x0 + PART, nx)):
             median[x] = middle(values, x - x0, 0, count_numbers(values, x - x0))
             sigma[x] = np.sqrt(abs(median[x]) + readnoise[x] * readnoise[x] / nframes)
@@ -110,7 +110,7 @@ def _clipped_row(data, groupdq, gain, d, y, median, sigma):
             _subtract(data, groupdq, gain, i, d + 1, y, x0, values[i])
             for x in range(values.shape[1]):
                 values[i, x] = values[i, x] if np.isfinite(values[i, x]) else np.float32(np.nan)
-        sort_columns_inplace(values, False)
+        sort_columns_inplace(values)
         for x in range(x0, min(x0 + PART, nx)):
             median[x], sigma[x] = _clip(values, x - x0)
 

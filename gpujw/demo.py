@@ -28,7 +28,7 @@ def demonstrate(mode: str, out: Path, device: str, seed: int) -> None:
     console = Console()
     console.print(f"simulating {mode} in {out} ...")
     uncal = simulate(mode, out, seed=seed)[0]
-    os.environ["CRDS_PATH"] = str((out / "crds").resolve())
+    os.environ["CRDS_PATH"] = str((out / "crds").resolve())  # of this process alone, which ends with the demonstration
     console.print(f"calibrating {uncal.name} on {', '.join(resolve(device))} (the first run compiles its kernels) ...")
     result = detector1(uncal, device=device, output_dir=out, offline=True)[0]
     for path in result.products:
@@ -57,7 +57,8 @@ def warm_up(device: str) -> Iterator[str]:
         for mode, nints, steps in _KERNELS:
             out = Path(folder) / mode
             uncal = simulate(mode, out, nints=nints)[0]
-            detector1(uncal, device=device, refs=out / "crds" / "references", **steps)
+            os.environ["CRDS_PATH"] = str(out / "crds")
+            detector1(uncal, device=device, offline=True, **steps)
             yield f"kernels of {mode} are compiled"
 
 
