@@ -51,8 +51,14 @@ def primary_header(source: Source, path: Path, model: str, cards: Mapping[str, A
     header = Header([("SIMPLE", True, "conforms to FITS standard"), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])
     header.extend(kept, strip=False, end=True)
     for keyword, value in {**own, **cards}.items():
-        header.set(keyword, value, _comment(keyword))
+        comment = _comment(keyword) or (header.comments[keyword] if keyword in header else None)
+        header.set(keyword, value, _fitting(comment, value))
     return header
+
+
+def _fitting(comment: str | None, value: Any) -> str | None:
+    """The comment as far as the card has room for it; astropy cuts it too, but warns."""
+    return comment and comment[: max(80 - len("KEYWORD = '' / ") - max(len(str(value)), 18), 0)]
 
 
 def _comment(keyword: str) -> str | None:

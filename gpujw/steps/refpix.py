@@ -66,7 +66,7 @@ class RefPix(Step):
         Raises
         ------
         StepError
-            For what this version cannot correct: IRS2 readout, multistripe subarrays, and the algorithm ``sirs``.
+            For what this version cannot correct: IRS2 readout and the algorithm ``sirs``.
         """
         size = meta["SUBSIZE1"], meta["SUBSIZE2"]
         if meta["INSTRUME"] == "MIRI":
@@ -81,8 +81,6 @@ class RefPix(Step):
         unsupported = None
         if "IRS2" in meta.get("READPATT", ""):
             unsupported = f"READPATT {meta['READPATT']}: IRS2 readout"
-        elif meta.get("MSTR_RD1") is not None:
-            unsupported = f"SUBARRAY {meta.get('SUBARRAY')}: a multistripe subarray"
         elif self.refpix_algorithm == "sirs" and "FULL" in meta.get("SUBARRAY", ""):
             unsupported = "refpix_algorithm='sirs' (allowed is 'median')"
         if unsupported is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.io import fits
 
+from gpujw import demo, dq
+
 #: Share of pixels that must agree, and how closely: the promise in the README.
 DQ_SHARE, SHARE, RTOL, SIGMA = 0.99999, 0.9999, 1e-5, 1e-4
 
@@ -46,6 +48,48 @@ class Row:
     def __str__(self) -> str:
         parts = "".join(f"{100 * share:>12.5f}" for share in (self.dq, self.sci, self.err, self.var))
         return f"{self.name:<44}{parts}{self.pixels:>12d}  {self.note}"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Rates and flags of one product against what was simulated."""
+
+    name: str
+    median: float
+    sigma: float
+    struck: int
+    found: int
+    false: float
+
+    def __str__(self) -> str:
+        hits = f"{self.found:>9d} of{self.struck:>9d}"
+        return f"{self.name:<34}{self.median:>+10.4f}{self.sigma:>10.4f}{hits:>24}{100 * self.false:>14.4f}"
+
+
+TRUTH_HEAD = f"{'':<34}{'median z':>10}{'sigma z':>10}{'struck pixels flagged':>24}{'false, %':>14}"
+
+
+def truth(name, rate, uncal) -> Truth:
+    """The slopes' deviation from the simulated rates, in their errors; cosmic rays that were found, and flags without one."""
+    with fits.open(rate) as hdus:
+        data, err, flags = (np.asarray(hdus[ext].data) for ext in ("SCI", "ERR", "DQ"))
+    with fits.open(uncal.with_name(uncal.name.replace("_uncal", "_truth"))) as hdus:
+        rates, jumps = np.asarray(hdus["RATE"].data), np.array(hdus["JUMPS"].data)
+    z = demo.deviations(data, err, flags, rates)
+    # What arrived before the first read leaves no step in the ramp, and large events are drawn by their centers.
+    single = jumps[(jumps["radius"] == 0) & ((jumps["group"] > 0) | (jumps["frame"] > 0))]
+    found, struck = demo.jump_completeness(flags, single)
+    return Truth(name, float(np.median(z)), demo.spread(z), struck, found, _false(flags, jumps))
+
+
+def _false(flags, jumps) -> float:
+    """The share of pixels flagged with a jump among those that no event touched, nor their neighbours."""
+    touched = np.zeros(flags.shape, bool)
+    for jump in jumps:
+        reach = int(np.ceil(jump["radius"])) * 3 + 2
+        y, x = int(jump["y"]), int(jump["x"])
+        touched[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = True
+    return float(np.mean((flags[~touched] & dq.JUMP_DET) != 0))
 
 
 HEAD = f"{'agreeing pixels, %':<44}{'DQ':>12}{'SCI':>12}{'ERR':>12}{'VAR':>12}{'pixels':>12}"

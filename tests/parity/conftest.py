@@ -14,25 +14,32 @@ from gpujw.choose import SERVERLESS
 
 from . import compare
 
-ROWS = pytest.StashKey[list]()
+ROWS, TRUTHS = pytest.StashKey[list](), pytest.StashKey[list]()
 
 
 def pytest_configure(config):
-    config.stash[ROWS] = []
+    config.stash[ROWS], config.stash[TRUTHS] = [], []
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash[ROWS]
-    if rows:
-        terminalreporter.section("beside the peer")
-        for line in (compare.HEAD, *map(str, rows)):
-            terminalreporter.write_line(line)
+    tables = {"beside the peer": (compare.HEAD, ROWS), "beside the truth": (compare.TRUTH_HEAD, TRUTHS)}
+    for title, (head, key) in tables.items():
+        if rows := config.stash[key]:
+            terminalreporter.section(title)
+            for line in (head, *map(str, rows)):
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture
 def table(request):
     """Takes the rows that are printed at the end."""
     return request.config.stash[ROWS]
+
+
+@pytest.fixture
+def truths(request):
+    """Takes the rows that set results against what was simulated."""
+    return request.config.stash[TRUTHS]
 
 
 @dataclass(frozen=True)
@@ -43,11 +50,13 @@ class Simulated:
     out: Path
 
     def peer(self, **steps) -> Path:
-        """The folder with the peer's products; the pipeline on one core, with ``steps``' parameters."""
+        """The folder with the peer's products; the pipeline on one core, with ``steps``' parameters, run once."""
         from jwst.pipeline import Detector1Pipeline
 
-        folder = self.out / ("peer" + "-".join(sorted(steps)))
-        folder.mkdir(exist_ok=True)
+        folder = self.out / "-".join(["peer", *(f"{k}={v}" for k, v in sorted(steps.items()))]).replace("/", "")[:200]
+        if folder.exists():
+            return folder
+        folder.mkdir()
         logging.disable(logging.CRITICAL)
         try:
             with warnings.catch_warnings():

@@ -48,6 +48,20 @@ def test_mode(mode, sizes, simulated, table):
     check(mode, exposure.ours(), exposure.peer(), table, note, **EXCEPTIONS.get(mode, {}))
 
 
+@pytest.mark.parametrize(("mode", "sizes"), MODES, ids=[mode for mode, _ in MODES])
+def test_truth(mode, sizes, simulated, truths):
+    """Rates are right and errors honest; where 1/f noise, which no error plane knows, outweighs them: as the peer's."""
+    exposure = simulated(mode, **sizes)
+    ours, theirs = (
+        compare.truth(f"{mode} {who}", next(folder.glob("*_rate.fits")), exposure.uncal)
+        for who, folder in (("", exposure.ours()), ("(the peer)", exposure.peer()))
+    )
+    truths += [ours, theirs]
+    assert abs(ours.median) <= 0.05 or abs(ours.median) <= abs(theirs.median) + 1e-3
+    assert 0.95 <= ours.sigma <= 1.10 or abs(ours.sigma - 1) <= abs(theirs.sigma - 1) + 1e-3
+    assert ours.struck > 0 and ours.found >= theirs.found and ours.false <= theirs.false
+
+
 OPTIONS = [
     ("nircam", {"ngroups": 6}, {"jump": {"expand_large_events": True}}),
     ("miri", {"ngroups": 12}, {"jump": {"find_showers": True}}),

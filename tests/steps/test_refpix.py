@@ -256,7 +256,6 @@ def test_what_takes_the_step():
     ("parameters", "others", "named"),
     [
         ({}, {"READPATT": "NRSIRS2RAPID", "INSTRUME": "NIRSPEC"}, "NRSIRS2RAPID"),
-        ({}, {"MSTR_RD1": 1, "SUBARRAY": "SUB40STRIPE1_DHS"}, "SUB40STRIPE1_DHS"),
         ({"refpix_algorithm": "sirs"}, {"SUBARRAY": "FULL"}, "sirs"),
     ],
 )
