@@ -7,7 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from bench import detector1, machine
+from bench import detector1, floor, machine
 
 
 def main() -> None:
@@ -30,11 +30,14 @@ def main() -> None:
             detector1.measure(name, Path(folder), options.device, options.rounds, peer=options.against == "jwst")
             for name in options.shape or detector1.SHAPES
         ]
-    found = {"machine": machine.describe(), "device": options.device, "rounds": options.rounds, "shapes": rows}
+    about = machine.describe()
+    found = {"machine": about, "device": options.device, "rounds": options.rounds, "shapes": rows}
     out = options.out or Path(__file__).parent / "results" / f"{options.pipeline}-{options.device}.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(found, indent=1) + "\n")
     print(detector1.table(rows))
+    for row in rows:
+        print(floor.table(row, float(str(about["copy_gb_s"]))))
     print(f"written to {out}")
 
 

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astropy.io import fits
+
+from bench import floor
 from gpujw.choose import SERVERLESS
 from gpujw.simulate import simulate
 
@@ -65,14 +68,20 @@ def measure(name: str, folder: Path, device: str, rounds: int, *, peer: bool) ->
         ours.append({"one": one, "four": four, "exposure": (four["seconds"] - one["seconds"]) / (FILES - 1)})
         if peer:
             theirs.append(_peer(files[0], shape, home, env))
+    ramps, steps = _ramps(files[0]), _steps(home)
     row: dict[str, Any] = {
         "shape": name,
-        "ramps": [shape.nints, shape.ngroups],
+        "shape_nint_ngroup_ny_nx": ramps,
         "first_run_seconds": cold.get("seconds"),
         "exposure_seconds": statistics.median(r["exposure"] for r in ours),
         "one_file_seconds": statistics.median(r["one"]["seconds"] for r in ours),
         "peak_gib": max(r["four"]["peak_gib"] for r in ours),
-        "steps": _steps(home),
+        "steps": steps,
+        "steps_gb_s": {
+            step: round(floor.step_bytes(step, ramps) / 1e9 / seconds, 2)
+            for step, seconds in steps.items()
+            if step in floor.STEPS and seconds > 0
+        },
         "rounds": ours,
     }
     if peer:
@@ -112,6 +121,13 @@ def _timed(command: list[str], env: dict[str, str]) -> dict[str, float]:
     if status:
         raise RuntimeError(f"{' '.join(command)} ended with {status}: {process.stderr.read().decode()[-2000:]}")  # type: ignore[union-attr]
     return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_gib": usage.ru_maxrss / 2**20}
+
+
+def _ramps(uncal: Path) -> tuple[int, int, int, int]:
+    """Integrations, groups, rows, columns."""
+    header = fits.getheader(uncal, "SCI")
+    nx, ny, ngroup, nint = (int(header[f"NAXIS{axis}"]) for axis in (1, 2, 3, 4))
+    return nint, ngroup, ny, nx
 
 
 def _steps(home: Path) -> dict[str, float]:
