@@ -26,14 +26,17 @@ MODES = [
 ]
 
 
-def check(name, ours, theirs, table, note="", **shares):
-    """Both products, planes and headers; ``shares`` are the exceptions, each with its reason where it is made."""
+def check(name, ours, theirs, table, note="", without=(), **shares):
+    """Both products, planes and headers; ``shares`` are the exceptions, each with its reason where it is made.
+
+    ``without``: keywords that the peer's headers have and ours need not.
+    """
     for suffix in ("rate", "rateints"):
         (mine,), (other,) = ours.glob(f"*_{suffix}.fits"), theirs.glob(f"*_{suffix}.fits")
         row = compare.products(f"{name} {suffix}", mine, other, note)
         table.append(row)
         assert row.agrees(**shares), f"{compare.HEAD}\n{row}"
-        assert compare.headers(mine, other) == []
+        assert [fault for fault in compare.headers(mine, other) if not any(word in fault for word in without)] == []
 
 
 #: The peer's refpix takes group 0 from MIRI's counts and adds it back, in float32: their last bit, which differences of
@@ -131,4 +134,8 @@ def test_an_exposure_that_no_one_here_made(simulated, table, tmp_path):
     exposure = type(references)(source, tmp_path)
     # Groups last 0.075 s here: the 3e-4 DN to which the peer's float32 mean of the reference pixels is rounded, and
     # the float32 of counts near 2e4 DN, are 1e-3 of VAR_POISSON where the rate is near zero.
-    check("third-party niriss sub80", exposure.ours(), exposure.peer(), table, "0.075 s a group", sci=0.9996, var=0.97)
+    # The file's ASDF extension has the points of its subpixel pattern, its header has them by a name of long ago
+    # (SUBPXPNS); the peer writes keywords from the former, we carry the header on.
+    without = ("PRIMARY: SUBPXPTS",)
+    ours, theirs = exposure.ours(), exposure.peer()
+    check("third-party niriss sub80", ours, theirs, table, "0.075 s a group", without, sci=0.9996, var=0.97)
