@@ -64,7 +64,9 @@ def _fit_row(ramps, pixels, pixeldq, pattern, how, planes, dq, row):
     ndiff, y = pattern.shape[1], how[0] + row
     d, used, store = np.empty((ndiff, WIDTH)), np.empty((ndiff, WIDTH)), np.empty((6, ndiff, WIDTH))
     steps, rest, flags = np.empty((ndiff, WIDTH), np.float32), np.empty(WIDTH, np.float32), np.empty(WIDTH, np.uint32)
-    pixel, work, fit, at = np.empty((3, WIDTH)), np.empty((12, WIDTH)), np.empty((4, WIDTH)), np.empty(WIDTH, np.int64)
+    pixel, work, fit, at = np.empty((3, WIDTH)), np.empty((15, WIDTH)), np.empty((4, WIDTH)), np.empty(WIDTH, np.int64)
+    kept, seen = np.zeros((3, nint, WIDTH), np.float32), np.empty(WIDTH, np.uint32)
+    chisq = np.empty(WIDTH)
     for x0 in range(0, nx, WIDTH):
         w = min(WIDTH, nx - x0)
         here = slice(x0, x0 + w)
@@ -80,7 +82,8 @@ def _fit_row(ramps, pixels, pixeldq, pattern, how, planes, dq, row):
                 count = _search(d, used, pattern, pixel[1], fit, store, work, at[:count], after, flags)
             _final(d, used, pattern, w, pixel, fit, work)
             _write(planes, dq, i, row, here, pixeldq[y, here], pixel[1], fit, flags)
-        _combine(planes, dq, row, here)
+            _keep(planes[:, i, row, here], dq[i, row, here], i, kept, seen, chisq)
+        _combine(planes, dq, row, here, kept, seen, chisq, work)
 
 
 @helper
@@ -100,16 +103,13 @@ def _load(ramps, i, y, here, how, rest, d, used, steps, pattern):
     split = zeroframe.size > 0
     if split:
         _take_apart(data[i, 0, y, here], zeroframe[i, y, here], how[1], rest)
+    low = zeroframe[i, y, here] if split else data[i, 0, y, here]
     for k in range(len(d)):
         g = k if split else k + 1
-        before, after = groupdq[i, max(g - 1, 0), y, here], groupdq[i, g, y, here]
-        _differ(before, after, used[k])
-        if split and k == 0:
-            _subtract(zeroframe[i, y, here], rest, pattern[0, k], d[k], steps[k])
-        elif split and k == 1:
-            _subtract(rest, data[i, g, y, here], pattern[0, k], d[k], steps[k])
-        else:
-            _subtract(data[i, g - 1, y, here], data[i, g, y, here], pattern[0, k], d[k], steps[k])
+        high = rest[: here.stop - here.start] if split and k == 0 else data[i, g, y, here]
+        _differ(groupdq[i, max(g - 1, 0), y, here], groupdq[i, g, y, here], used[k])
+        _subtract(low, high, pattern[0, k], d[k], steps[k])
+        low = high
 
 
 @helper
@@ -127,7 +127,7 @@ def _differ(before, after, used):
 
 @helper
 def _subtract(low, high, per_time, d, step):
-    for x in range(min(low.size, high.size)):
+    for x in range(high.size):
         d[x] = np.float64(high[x] - low[x]) * per_time
         step[x] = d[x]
 
@@ -163,30 +163,23 @@ def _guess(steps, w, pixel, fit):
 def _forward(d, used, pattern, w, variance, fit, store, work):
     """Take the covariances apart as L D L^T: 1 / D, L^-1 1 and L^-1 d to ``store``; rate, chi-square, 1 / sum of weights."""
     photons, rate, chisq, total = fit[0], fit[1], fit[2], fit[3]
+    inverse, u, v = work[0], work[1], work[2]
     for x in range(w):
-        rate[x], chisq[x], total[x] = 0, 0, 0
+        rate[x], chisq[x], total[x], inverse[x], u[x], v[x] = 0, 0, 0, 0, 0, 0
     for k in range(len(d)):
         last = max(k - 1, 0)
-        _, ap, ar, bp, br = pattern[0, k], pattern[1, k], pattern[2, k], pattern[3, last], pattern[4, last]
-        d_k, m, m_last = d[k], used[k], used[last]
-        inverse, u, v = store[0, k], store[1, k], store[2, k]
-        i_last, u_last, v_last = store[0, last], store[1, last], store[2, last]
-        if k == 0:
-            for x in range(w):
-                inverse[x] = 1 / (photons[x] * ap + variance[x] * ar)
-                u[x] = m[x]
-                v[x] = m[x] * d_k[x]
-        else:
-            for x in range(w):
-                beside = (photons[x] * bp + variance[x] * br) * m[x] * m_last[x]
-                lower = beside * i_last[x]
-                inverse[x] = 1 / (photons[x] * ap + variance[x] * ar - beside * lower)
-                u[x] = m[x] - lower * u_last[x]
-                v[x] = m[x] * d_k[x] - lower * v_last[x]
+        ap, ar, bp, br = pattern[1, k], pattern[2, k], pattern[3, last], pattern[4, last]
+        d_k, m, m_last, inverse_k, u_k, v_k = d[k], used[k], used[last], store[0, k], store[1, k], store[2, k]
         for x in range(w):
+            beside = (photons[x] * bp + variance[x] * br) * m[x] * m_last[x]
+            lower = beside * inverse[x]
+            inverse[x] = 1 / (photons[x] * ap + variance[x] * ar - beside * lower)
+            u[x] = m[x] - lower * u[x]
+            v[x] = m[x] * d_k[x] - lower * v[x]
             total[x] += u[x] * u[x] * inverse[x]
             rate[x] += u[x] * v[x] * inverse[x]
             chisq[x] += v[x] * v[x] * inverse[x]
+            inverse_k[x], u_k[x], v_k[x] = inverse[x], u[x], v[x]
     for x in range(w):
         total[x] = 1 / total[x]
         chisq[x] -= rate[x] * rate[x] * total[x]
@@ -219,20 +212,21 @@ def _count(used, x):
 def _search(d, used, pattern, variance, fit, store, work, at, after, flags):
     """Leave out what is best left out of each pixel ``at``; how many of them may have more, which are then the first of ``at``."""
     count, ndiff = at.size, len(d)
-    own, noise = work[:4], work[4]
+    own, noise, number = work[3:7], work[7], work[8]
     for j in range(count):
-        own[0, j], noise[j], work[5, j] = fit[0, at[j]], variance[at[j]], _count(used, at[j])
+        own[0, j], noise[j], number[j] = fit[0, at[j]], variance[at[j]], _count(used, at[j])
     for k in range(ndiff):
         for j in range(count):
             store[3, k, j], store[4, k, j] = d[k, at[j]], used[k, at[j]]
     _forward(store[3], store[4], pattern, count, noise, own, store, work)
     _backward(store, pattern, count, noise, own, work)
-    best, where, rate = work[6:8], work[8:10], work[10:12]
-    best[:, :count], where[:, :count], rate[:, :count] = -np.inf, 0, np.inf
+    best, where, rate = work[9:11], work[11:13], work[13:15]
+    for j in range(count):
+        best[0, j], best[1, j], where[0, j], where[1, j], rate[0, j], rate[1, j] = -np.inf, -np.inf, 0, 0, 0, 0
     for k in range(ndiff):
         _omit_one(store, k, count, own, best[0], where[0], rate[0])
         if pattern[5, k] > 0:
-            _omit_two(store, k, count, own, work[5], best[1], where[1], rate[1])
+            _omit_two(store, k, count, own, number, best[1], where[1], rate[1])
     left = 0
     for j in range(count):
         x = at[j]
@@ -246,7 +240,7 @@ def _search(d, used, pattern, variance, fit, store, work, at, after, flags):
             fit[1, x] = rate[1 if pair else 0, j]
             # Of three or fewer, no one can say which is wrong.
             at[left] = x
-            left += work[5, j] - (2 if pair else 1) > 3
+            left += number[j] - (2 if pair else 1) > 3
     return left
 
 
@@ -255,7 +249,7 @@ def _backward(store, pattern, count, noise, own, work):
     """From what :func:`_forward` left: of the inverse of the covariances, less what the rate takes of them, diagonal
     and the diagonal above it; the weights; what pulls at each difference."""
     ndiff = store.shape[1]
-    diagonal = work[6]
+    diagonal = work[9]
     photons, rate, total = own[0], own[1], own[3]
     for k in range(ndiff - 1, -1, -1):
         above = min(k + 1, ndiff - 1)
@@ -299,7 +293,7 @@ def _omit_two(store, k, count, own, number, best, where, rate):
         first = (s[j] * e_next[j] - s_next[j] * o[j]) * per_det
         second = (s_next[j] * e[j] - s[j] * o[j]) * per_det
         improvement = first * s[j] + second * s_next[j]
-        improvement = improvement if m[j] * m_next[j] > 0 and number[j] > 2 else -np.inf
+        improvement = improvement if (m[j] * m_next[j] > 0) & (number[j] > 2) else -np.inf
         without = own[1, j] - (first * h[j] + second * h_next[j]) * own[3, j]
         _keep_better(improvement, without, k, j, best, where, rate)
 
@@ -308,7 +302,7 @@ def _omit_two(store, k, count, own, number, best, where, rate):
 def _keep_better(improvement, without, k, j, best, where, rate):
     """Take note of an omission that is better than those before, or as good and with a lower rate."""
     equal = improvement >= best[j] * (1 - TIE)
-    better = improvement > best[j] * (1 + TIE) or (equal and without < rate[j])
+    better = (improvement > best[j] * (1 + TIE)) | (equal & (without < rate[j]))
     best[j] = improvement if better else best[j]
     where[j] = k if better else where[j]
     rate[j] = without if better else rate[j]
@@ -364,63 +358,73 @@ def _write(planes, dq, i, row, here, pixeldq, variance, fit, flags):
         slope[x] = fit[1, x]
         err[x] = np.sqrt(fit[3, x])
         var_photon[x] = fit[0, x]
-        var_read[x] = 0.0 if variance[x] == 0 else fit[3, x] - fit[0, x]
+        var_read[x] = fit[3, x] - fit[0, x] if variance[x] > 0 else 0 * fit[3, x]
         chisq[x] = fit[2, x]
         q[x] = pixeldq[x] | flags[x]
 
 
 @helper
-def _combine(planes, dq, row, here):
+def _keep(planes, dq, i, kept, seen, chisq):
+    """Keep an integration's slope and variances together, add its chi-square, and its flags: DO_NOT_USE stays where all have it."""
+    for k, plane in ((0, planes[0]), (1, planes[2]), (2, planes[3])):
+        own = kept[k, i]
+        for x in range(dq.size):
+            own[x] = plane[x]
+    not_dnu, chisq_i = ~np.uint32(DO_NOT_USE), planes[4]
+    for x in range(dq.size):
+        before = seen[x] if i else np.uint32(DO_NOT_USE)
+        seen[x] = (before | (dq[x] & not_dnu)) & (not_dnu | dq[x])
+        chisq[x] = chisq_i[x] + (chisq[x] if i else 0.0)
+
+
+@helper
+def _combine(planes, dq, row, here, kept, seen, chisq, work):
     """The exposure from its integrations, weighted by variances that all have the same rate."""
-    nint = dq.shape[0] - 1
-    if nint == 1:
-        planes[:, 1, row, here] = planes[:, 0, row, here]
-        dq[1, row, here] = dq[0, row, here]
-        return
-    w = here.stop - here.start
-    slopes, sums = np.empty((nint, w), np.float32), np.zeros((6, w))
-    slopes[:] = planes[0, :nint, row, here]
+    nint = kept.shape[1]
+    slope, err, var_photon = planes[0, nint, row, here], planes[1, nint, row, here], planes[2, nint, row, here]
+    var_read, total, q = planes[3, nint, row, here], planes[4, nint, row, here], dq[nint, row, here]
+    rate, sums = work[0], work[1:5]
+    if nint > 1:
+        _median(kept, slope.size, rate)
+        for _ in range(2):
+            _sum_integrations(kept, rate, sums)
+    for x in range(slope.size):
+        if nint > 1:
+            photon, read = sums[2, x] / (sums[0, x] * sums[0, x]), sums[3, x] / (sums[0, x] * sums[0, x])
+            slope[x], err[x], var_photon[x], var_read[x] = rate[x], np.sqrt(photon + read), photon, read
+        else:
+            slope[x], err[x] = planes[0, 0, row, here.start + x], planes[1, 0, row, here.start + x]
+            var_photon[x], var_read[x] = kept[1, 0, x], kept[2, 0, x]
+        total[x], q[x] = chisq[x], seen[x]
+
+
+@helper
+def _median(kept, w, rate):
+    slopes = np.empty(kept.shape[1:], np.float32)
+    for i in range(len(slopes)):
+        for x in range(slopes.shape[1]):
+            slopes[i, x] = kept[0, i, x]
     sort_columns_inplace(slopes)
     for x in range(w):
-        sums[5, x] = middle(slopes, x, 0, count_numbers(slopes, x))
-    for _ in range(2):
-        sums[:5] = 0
-        for i in range(nint):
-            _add_integration(planes[:, i, row, here], sums)
-        for x in range(w):
-            sums[5, x] = sums[1, x] / sums[0, x]
-    var_photon, var_read = sums[2] / sums[0] ** 2, sums[3] / sums[0] ** 2
-    planes[0, nint, row, here], planes[1, nint, row, here] = sums[5], np.sqrt(var_photon + var_read)
-    planes[2, nint, row, here], planes[3, nint, row, here] = var_photon, var_read
-    planes[4, nint, row, here] = sums[4]
-    _join_flags(dq[:, row, here])
+        rate[x] = middle(slopes, x, 0, count_numbers(slopes, x))
 
 
 @helper
-def _add_integration(planes, sums):
-    """Add to the sums of weights, of weights times slope, of squares of weights times both variances, of chi-square."""
-    slope, var_photon, var_read, chisq = planes[0], planes[2], planes[3], planes[4]
-    weights, slopes, photon, read, total, rate = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
-    for x in range(slope.size):
-        scale = rate[x] / np.float64(slope[x])
-        scaled = np.float64(var_photon[x]) * (scale if 0 <= scale < np.inf else 0.0)
-        weight = 1 / (scaled + np.float64(var_read[x]))
-        weight = weight if weight == weight else 0.0
-        some = weight > 0
-        weights[x] += weight
-        slopes[x] += weight * np.float64(slope[x]) if some else 0.0
-        photon[x] += weight * weight * scaled if some else 0.0
-        read[x] += weight * weight * np.float64(var_read[x]) if some else 0.0
-        total[x] += chisq[x]
-
-
-@helper
-def _join_flags(dq):
-    """The exposure's flags, the last of ``dq``: those of any integration; DO_NOT_USE where all have it."""
-    nint = dq.shape[0] - 1
-    for x in range(dq.shape[1]):
-        some, all_ = np.uint32(0), np.uint32(DO_NOT_USE)
-        for i in range(nint):
-            some |= dq[i, x]
-            all_ &= dq[i, x]
-        dq[nint, x] = (some & ~np.uint32(DO_NOT_USE)) | all_
+def _sum_integrations(kept, rate, sums):
+    """Sums of weights, of weights times slope, of squares of weights times both variances; ``rate``: what they give."""
+    weights, slopes, photon, read = sums[0], sums[1], sums[2], sums[3]
+    for x in range(rate.size):
+        weights[x], slopes[x], photon[x], read[x] = 0, 0, 0, 0
+    for i in range(kept.shape[1]):
+        slope, var_photon, var_read = kept[0, i], kept[1, i], kept[2, i]
+        for x in range(rate.size):
+            scale = rate[x] / np.float64(slope[x])
+            scaled = np.float64(var_photon[x]) * (scale if (scale >= 0) & (scale < np.inf) else 0.0)
+            weight = 1 / (scaled + np.float64(var_read[x]))
+            some = weight == weight
+            weights[x] += weight if some else 0.0
+            slopes[x] += weight * np.float64(slope[x]) if some else 0.0
+            photon[x] += weight * weight * scaled if some else 0.0
+            read[x] += weight * weight * np.float64(var_read[x]) if some else 0.0
+    for x in range(rate.size):
+        rate[x] = slopes[x] / weights[x]
