@@ -21,7 +21,8 @@ def fit_ramps_inplace(
     """Count rates of an exposure and of each of its integrations, for some of its rows; jumps are added to ``groupdq``.
 
     ``data[nint, ngroup, ny, nx]`` DN and ``groupdq`` of the same shape; ``pixeldq[ny, nx]``; ``gain[ny, nx]`` e-/DN;
-    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise.
+    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise; no sum of
+    both is taken for less than 0.
     ``pattern[6, ndiff]`` says of each difference of groups: 1 / time between them (1/s); its variance by photons, of a
     rate of 1, and by read noise, of 1; its covariances with the next difference, likewise; whether it may be left out
     with the next. ``zeroframe[nint, ny, nx]`` DN, where given, is taken from the ``nframes`` frames whose mean is the
@@ -309,6 +310,11 @@ def _keep_better(improvement, without, k, j, best, where, rate):
 
 
 @helper
+def _positive(rate):
+    return 0.0 if rate <= 0 else rate  # NaN stays
+
+
+@helper
 def _final(d, used, pattern, w, pixel, fit, work):
     """Slope, error, variance by photons, chi-square: ``fit`` on return.
 
@@ -319,7 +325,7 @@ def _final(d, used, pattern, w, pixel, fit, work):
     inverse, u, v, dp, du, slope, change = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     variance = pixel[1]
     for x in range(w):
-        photons[x] = ((0.0 if rate[x] <= 0 else rate[x]) + pixel[2, x]) * pixel[0, x]
+        photons[x] = _positive(_positive(rate[x]) + pixel[2, x]) * pixel[0, x]
         inverse[x], u[x], v[x], dp[x], du[x] = 0, 0, 0, 0, 0
         chisq[x], total[x], slope[x], change[x] = 0, 0, 0, 0
     for k in range(len(d)):

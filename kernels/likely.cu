@@ -7,6 +7,8 @@
 #define NSORT 0
 #endif
 
+__device__ double positive(const double rate) { return rate <= 0 ? 0 : rate; }  // NaN stays
+
 // The median of all differences, 0 at least; NaN where one is.
 __device__ double guess(const Differences& ramp) {
   const int n = ramp.ndiff;
@@ -16,7 +18,7 @@ __device__ double guess(const Differences& ramp) {
 #else
   const double value = median(ramp, n);
 #endif
-  return value > 0 ? value : 0;
+  return positive(value);
 }
 
 // The rate of the differences that count once those with jumps are left out.
@@ -92,7 +94,7 @@ GJ_KERNEL fit(const float* data, uint8* groupdq, const float* zeroframe, const u
     const double per_gain = gain[at] > 0 ? 1 / (double)gain[at] : nan("");
     Noise noise = {pattern, (int)ndiff, (double)read_noise[at] * read_noise[at], guess(ramp) * per_gain};
     const double rate = search(ramp, noise, kept, groupdq + start);
-    noise.photons = ((rate <= 0 ? 0 : rate) + (has_dark ? dark_rate[at] : 0)) * per_gain;
+    noise.photons = positive(positive(rate) + (has_dark ? dark_rate[at] : 0)) * per_gain;
     write_final(ramp, noise, kept, planes + out, (nint + 1) * image);
     dq[out] = pixeldq[at] | flags_of(groupdq + start, frame, ngroup);
   }

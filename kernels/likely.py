@@ -19,7 +19,8 @@ def fit_ramps_inplace(
     """Count rates of an exposure and of each of its integrations, for some of its rows; jumps are added to ``groupdq``.
 
     ``data[nint, ngroup, ny, nx]`` DN and ``groupdq`` of the same shape; ``pixeldq[ny, nx]``; ``gain[ny, nx]`` e-/DN;
-    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise.
+    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise; no sum of
+    both is taken for less than 0.
     ``pattern[6, ndiff]`` says of each difference of groups: 1 / time between them (1/s); its variance by photons, of a
     rate of 1, and by read noise, of 1; its covariances with the next difference, likewise; whether it may be left out
     with the next. ``zeroframe[nint, ny, nx]`` DN, where given, is taken from the ``nframes`` frames whose mean is the

@@ -21,7 +21,8 @@ def fit_ramps_inplace(
     """Count rates of an exposure and of each of its integrations, for some of its rows; jumps are added to ``groupdq``.
 
     ``data[nint, ngroup, ny, nx]`` DN and ``groupdq`` of the same shape; ``pixeldq[ny, nx]``; ``gain[ny, nx]`` e-/DN;
-    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise.
+    ``read_noise[ny, nx]`` DN, of one frame; ``dark_rate[ny, nx]`` adds to the rate whose photons make noise; no sum of
+    both is taken for less than 0.
     ``pattern[6, ndiff]`` says of each difference of groups: 1 / time between them (1/s); its variance by photons, of a
     rate of 1, and by read noise, of 1; its covariances with the next difference, likewise; whether it may be left out
     with the next. ``zeroframe[nint, ny, nx]`` DN, where given, is taken from the ``nframes`` frames whose mean is the
@@ -49,7 +50,7 @@ def fit_ramps_inplace(
                 used, rate = _search(ramps, noise)
                 struck = np.where(ramps.used & ~used, JUMP_DET, 0).astype(np.uint8).T
                 groupdq[i, data.shape[1] - len(struck) :, y] |= struck
-                planes[:, i, row] = _final(ramps, noise, used, np.where(rate <= 0, 0, rate) + dark)
+                planes[:, i, row] = _final(ramps, noise, used, _positive(_positive(rate) + dark))
             dq[i, row] = pixeldq[y] | _flags(groupdq[i, :, y])
     slope, err, var_photon, var_read, chisq = planes.astype(np.float32)
     ints = (slope, err, dq, var_photon, var_read)
@@ -127,7 +128,7 @@ def _search(ramps, noise):
     """The differences that count when those with jumps are left out, and the rate by them."""
     used = ramps.used.copy()
     guess = np.median(ramps.d.astype(np.float32), axis=1).astype(np.float64)
-    guess = np.where(guess <= 0, 0, guess)
+    guess = _positive(guess)
     rate = _fit(ramps.d, used, sum(noise.parts(guess))).rate
     # Of one difference, none can be left out.
     open_ = np.flatnonzero(used.sum(axis=1) > 1)
@@ -139,6 +140,10 @@ def _search(ramps, noise):
         used[open_] &= ~dropped[better]
         open_ = open_[used[open_].sum(axis=1) > 3]  # of fewer, no one can say which is wrong
     return used, rate
+
+
+def _positive(rate):
+    return np.where(rate <= 0, 0, rate)  # NaN stays
 
 
 def _best_omission(fit, used, pair_allowed):

@@ -144,6 +144,9 @@ def test_the_average_dark_current_adds_noise_and_no_rate(fit):
     dark = fit(clean(data), dark=np.full((3, 5), 2.0, np.float32))[0]
     assert (dark["var_photon"] > 1.5 * plain["var_photon"]).all()
     np.testing.assert_allclose(dark["slope"], plain["slope"], atol=plain["err"].max())
+    # A rate below 0 makes no photons, and no negative variance.
+    none = fit(clean(data), dark=np.full((3, 5), -5.0, np.float32))[0]
+    assert (none["var_photon"] == 0).all() and (none["var_read"] < dark["var_read"]).all()
 
 
 def test_pixels_without_gain_or_with_nan_have_no_rate(fit):
