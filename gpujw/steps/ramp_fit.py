@@ -12,6 +12,7 @@ from gpujw import backend, dq
 from gpujw.errors import StepError, UsageError
 from gpujw.exposure import Rate, Slopes
 from gpujw.step import Step, Tables
+from gpujw.steps.ramp_likely import LEAST_GROUPS, fit_likely, likely_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,12 +55,18 @@ class RampFit(Step):
 
     def whole(self, meta: Meta) -> bool:
         """MIRI leaves out leading and last groups that no pixel of the whole exposure may use."""
-        return bool(meta["INSTRUME"] == "MIRI" and meta["NGROUPS"] > 1)
+        return bool(meta["INSTRUME"] == "MIRI" and meta["NGROUPS"] > 1 and not self._likely(meta["NGROUPS"]))
+
+    def _likely(self, ngroup: int) -> bool:
+        """Whether the fit is that by likelihood: with fewer than four groups it never is."""
+        return self.algorithm == "LIKELY" and ngroup >= LEAST_GROUPS
 
     def prepare(self, refs: Mapping[str, Reference | None], meta: Meta) -> Tables:
         """Gain (e-/DN), read noise of a group (e-), and the coefficients of the slope of any number of groups."""
         ngroup = int(meta["NGROUPS"])
         self._check(ngroup)
+        if self._likely(ngroup):
+            return likely_tables(refs, meta)
         readnoise, gain = refs["readnoise"], refs["gain"]
         assert readnoise is not None and gain is not None
         gain_image = gain.image()
@@ -70,8 +77,8 @@ class RampFit(Step):
 
     def _check(self, ngroup: int) -> None:
         """Refuse what is not there, say what is not obeyed."""
-        if self.algorithm == "LIKELY" and ngroup >= 4:
-            raise StepError("ramp_fit.algorithm='LIKELY' is not in this version of gpujw; use 'OLS_C', the default")
+        if self.algorithm == "LIKELY" and not self._likely(ngroup):
+            log.info("ramp_fit: LIKELY needs %s groups, there are %s: OLS_C is used", LEAST_GROUPS, ngroup)
         if self.save_opt:
             raise StepError("ramp_fit.save_opt=True: the optional product of segments is not in this version of gpujw")
         if (self.firstgroup, self.lastgroup) != (None, None) and self.selected(ngroup) == (0, ngroup):
@@ -85,14 +92,22 @@ class RampFit(Step):
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
         """Rates of the block's interior rows; ``ramp.groupdq`` gets DO_NOT_USE outside firstgroup to lastgroup."""
-        kernel = backend.of(ramp.data).kernel("ramp_fit")
         ngroup = ramp.data.shape[1]
         first, last = self.selected(ngroup)
         ramp.groupdq[:, :first] |= dq.DO_NOT_USE
         ramp.groupdq[:, last:] |= dq.DO_NOT_USE
-        suppress = self.suppress_one_group and ngroup > 1
         rows = range(ramp.data.shape[2])[ramp.interior]
-        rate, ints = kernel.fit_slopes(
+        rate, ints, *_ = fit_likely(ramp, tables, rows) if self._likely(ngroup) else self._fit(ramp, tables, rows)
+        if tables["gain_factor"] is not None:
+            ramp.report.keywords["GAINFACT"] = tables["gain_factor"]
+        top = ramp.rows.start
+        return Slopes(Rate(*rate), Rate(*ints), ramp.meta, slice(top + rows.start, top + rows.stop), ramp.report)
+
+    def _fit(self, ramp: Ramp, tables: Tables, rows: range) -> Any:
+        """Rates of the exposure and of its integrations by least squares."""
+        kernel = backend.of(ramp.data).kernel("ramp_fit")
+        suppress = self.suppress_one_group and ramp.data.shape[1] > 1
+        return kernel.fit_slopes(
             *(ramp.data, ramp.groupdq, ramp.pixeldq, tables["gain"], tables["read_noise"], tables["coeffs"]),
             rows=(rows.start, rows.stop),
             groups=_used(ramp, kernel, suppress=suppress),
@@ -101,10 +116,6 @@ class RampFit(Step):
             zeroframe=ramp.zeroframe,
             dark_rate=ramp.dark_rate,
         )
-        if tables["gain_factor"] is not None:
-            ramp.report.keywords["GAINFACT"] = tables["gain_factor"]
-        top = ramp.rows.start
-        return Slopes(Rate(*rate), Rate(*ints), ramp.meta, slice(top + rows.start, top + rows.stop), ramp.report)
 
 
 def _times(meta: Meta) -> tuple[float, float, float]:

@@ -81,6 +81,9 @@ OPTIONS = [
             }
         },
     ),
+    ("nircam", {"ngroups": 6}, {"ramp_fit": {"algorithm": "LIKELY"}}),
+    ("nirspec-bots", {"nints": 110}, {"ramp_fit": {"algorithm": "LIKELY"}}),
+    ("niriss-sub80", {}, {"jump": {"skip": True}, "ramp_fit": {"algorithm": "LIKELY"}}),
     ("niriss-sub80", {}, {"jump": {"skip": True}, "saturation": {"n_pix_grow_sat": 2}}),
     ("niriss", {"ngroups": 5}, {"refpix": {"odd_even_columns": False, "use_side_ref_pixels": False}}),
 ]
