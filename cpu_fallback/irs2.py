@@ -26,9 +26,10 @@ def lay_out_inplace(frame, means, sources, lines, series, *, reverse):
 
     ``frame[nrow, nx]`` DN, ``means`` and ``sources`` as for ``sample_means``; ``lines[5, 2]`` float32, of each output
     the level in the middle of the frame and the slope per tick; samples that equal their mean are missing and stay
-    zero. ``series[5, nx, ntick]`` float32, zero before: ``series[0]`` takes the reference output, sample by sample, the
-    others the samples that their amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about
-    its middle, first those of its first two reads. ``reverse``: lines and columns run backwards.
+    zero. ``series[5, radix, nx, nstep]`` float32, zero before: tick ``t`` of line ``y`` lies at ``[t % radix, y,
+    t // radix]``. ``series[0]`` takes the reference output, sample by sample, the others the samples that their
+    amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about its middle. ``reverse``: rows
+    and columns run backwards in time.
     """
     _lay_out(frame, means, sources, lines, series, reverse)
 
@@ -36,8 +37,9 @@ def lay_out_inplace(frame, means, sources, lines, series, *, reverse):
 def fill_gaps(series, window):
     """Samples that are missing, 0, interpolated: weighted means of those about them.
 
-    ``series[nsample]`` float32, its ends joined; ``window[nwindow]`` float32 weights, an odd number. Returns
-    ``filled[nsample]``; zero where all samples under the window are missing. Sums in float64.
+    ``series[radix, nrow]`` float32, sample ``i`` at ``[i % radix, i // radix]``, its ends joined; ``window[nwindow]``
+    float32 weights, an odd number. Returns ``filled`` of the same shape; zero where all samples under the window are
+    missing. Sums in float64.
     """
     filled = np.empty_like(series)
     _fill_gaps(series, window, filled)
@@ -47,10 +49,10 @@ def fill_gaps(series, window):
 def subtract(frame, means, sources, lines, series, target, out, *, reverse):
     """One frame less its lines and the correction of each amplifier, row by row of what is kept.
 
-    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series[5, nx, ntick]`` float32, the
-    corrections of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]``
-    int32, the row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are
-    given back their means; the amplifiers' reference samples are not.
+    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series``, laid out alike, the corrections
+    of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]`` int32, the
+    row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are given back
+    their means; the amplifiers' reference samples are not.
     """
     _subtract(frame, means, sources, lines, series, target, out, reverse)
 
@@ -86,23 +88,23 @@ def _place(r, nrow, reverse):
 
 
 @helper
-def _less_line(one, other, mean, level, slope, time):
-    value = np.float32(np.float64((one + other) * np.float32(0.5)) - mean)
+def _less_line(frame, first, second, c, mean, level, slope, time):
+    sample = (frame[first, c] + frame[second, c]) * np.float32(0.5) if first >= 0 else np.float32(0)
+    value = np.float32(np.float64(sample) - mean)
     return value - (level + time * slope) if value != 0 else np.float32(0)
 
 
 @kernel
 def _lay_out(frame, means, sources, lines, series, reverse):
     nrow, nx = frame.shape
-    nticks = series.shape[2]
+    radix, nticks = series.shape[1], series.shape[1] * series.shape[3]
     middle = (nx * nticks - 1) / 2
     for strip in prange((nx + STRIP - 1) // STRIP):
         for r in range(nrow):
             output, tick, reference = _place(r, nrow, reverse)
             if output > 0 and not reference:
                 continue
-            first, second = max(sources[r, 0], 0), max(sources[r, 1], 0)
-            known = np.float32(sources[r, 0] >= 0)
+            first, second = sources[r]
             level, slope = lines[output, 0], lines[output, 1]
             at, again = tick, tick
             if output > 0:
@@ -112,48 +114,50 @@ def _lay_out(frame, means, sources, lines, series, reverse):
             for c in range(strip * STRIP, min(strip * STRIP + STRIP, nx)):
                 y = nx - 1 - c if reverse else c
                 time = np.float32(y * nticks + tick - middle)
-                one, other = known * frame[first, c], known * frame[second, c]
-                value = _less_line(one, other, means[r, c], level, slope, time)
-                series[output, y, at] = value
-                series[output, y, again] = value
+                value = _less_line(frame, first, second, c, means[r, c], level, slope, time)
+                series[output, at % radix, y, at // radix] = value
+                series[output, again % radix, y, again // radix] = value
 
 
 @kernel
 def _fill_gaps(series, window, filled):
-    nsample, half = series.size, window.size // 2
-    for part in prange(256):
-        for i in range(nsample * part // 256, nsample * (part + 1) // 256):
-            filled[i] = series[i]
-            if series[i] == 0:
+    radix, length = series.shape
+    half = window.size // 2
+    for row in prange(radix):
+        for place in range(length):
+            filled[row, place] = series[row, place]
+            if series[row, place] == 0:
                 values = weights = 0.0
+                at, there = (row - half) % radix, (place + (row - half) // radix) % length
                 for k in range(window.size):
-                    j = (i + k - half) % nsample
-                    values += np.float64(window[k]) * np.float64(series[j])
-                    weights += np.float64(window[k]) if series[j] != 0 else 0.0
+                    sample = series[at, there]
+                    values += np.float64(window[k]) * np.float64(sample)
+                    weights += np.float64(window[k]) if sample != 0 else 0.0
+                    at += 1
+                    if at == radix:
+                        at, there = 0, (there + 1) % length
                 if np.float32(weights) != 0:
-                    filled[i] = np.float32(values) / np.float32(weights)
+                    filled[row, place] = np.float32(values) / np.float32(weights)
 
 
 @kernel
 def _subtract(frame, means, sources, lines, series, target, out, reverse):
     nrow, nx = frame.shape
-    nticks = series.shape[2]
+    radix, nticks = series.shape[1], series.shape[1] * series.shape[3]
     middle = (nx * nticks - 1) / 2
     for strip in prange((nx + STRIP - 1) // STRIP):
         for r in range(nrow):
             if target[r] < 0:
                 continue
             output, tick, reference = _place(r, nrow, reverse)
-            first, second = max(sources[r, 0], 0), max(sources[r, 1], 0)
-            known = np.float32(sources[r, 0] >= 0)
+            first, second = sources[r]
             level, slope = lines[output, 0], lines[output, 1]
             kept = out[target[r]]
             for c in range(strip * STRIP, min(strip * STRIP + STRIP, nx)):
                 y = nx - 1 - c if reverse else c
-                value = series[output, y, tick]
+                value = series[output, tick % radix, y, tick // radix]
                 if output > 0:
                     time = np.float32(y * nticks + tick - middle)
-                    one, other = known * frame[first, c], known * frame[second, c]
-                    value = _less_line(one, other, means[r, c], level, slope, time) - value
+                    value = _less_line(frame, first, second, c, means[r, c], level, slope, time) - value
                 mean = 0.0 if output > 0 and reference else means[r, c]
                 kept[c] = np.float32(np.float64(value) + mean)

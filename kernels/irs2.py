@@ -25,22 +25,24 @@ def lay_out_inplace(frame, means, sources, lines, series, *, reverse):
 
     ``frame[nrow, nx]`` DN, ``means`` and ``sources`` as for ``sample_means``; ``lines[5, 2]`` float32, of each output
     the level in the middle of the frame and the slope per tick; samples that equal their mean are missing and stay
-    zero. ``series[5, nx, ntick]`` float32, zero before: ``series[0]`` takes the reference output, sample by sample, the
-    others the samples that their amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about
-    its middle, first those of its first two reads. ``reverse``: lines and columns run backwards.
+    zero. ``series[5, radix, nx, nstep]`` float32, zero before: tick ``t`` of line ``y`` lies at ``[t % radix, y,
+    t // radix]``. ``series[0]`` takes the reference output, sample by sample, the others the samples that their
+    amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about its middle. ``reverse``: rows
+    and columns run backwards in time.
     """
-    sizes = [np.int64(size) for size in (*frame.shape, series.shape[2], reverse)]
-    launch("irs2", "lay_out", _threads(frame.shape), frame, means, sources, lines, series, *sizes)
+    n, sizes = _sizes(frame, series, reverse)
+    launch("irs2", "lay_out", int(n), frame, means, sources, lines, series, *sizes)
 
 
 def fill_gaps(series, window):
     """Samples that are missing, 0, interpolated: weighted means of those about them.
 
-    ``series[nsample]`` float32, its ends joined; ``window[nwindow]`` float32 weights, an odd number. Returns
-    ``filled[nsample]``; zero where all samples under the window are missing. Sums in float64.
+    ``series[radix, nrow]`` float32, sample ``i`` at ``[i % radix, i // radix]``, its ends joined; ``window[nwindow]``
+    float32 weights, an odd number. Returns ``filled`` of the same shape; zero where all samples under the window are
+    missing. Sums in float64.
     """
     filled = cp.empty_like(series)
-    sizes = np.int64(series.size), np.int64(window.size)
+    sizes = [np.int64(size) for size in (*series.shape, window.size)]
     launch("irs2", "fill_gaps", series.size, series, window, filled, *sizes)
     return filled
 
@@ -48,16 +50,17 @@ def fill_gaps(series, window):
 def subtract(frame, means, sources, lines, series, target, out, *, reverse):
     """One frame less its lines and the correction of each amplifier, row by row of what is kept.
 
-    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series[5, nx, ntick]`` float32, the
-    corrections of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]``
-    int32, the row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are
-    given back their means; the amplifiers' reference samples are not.
+    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series``, laid out alike, the corrections
+    of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]`` int32, the
+    row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are given back
+    their means; the amplifiers' reference samples are not.
     """
-    sizes = [np.int64(size) for size in (*frame.shape, series.shape[2], reverse)]
-    arrays = (frame, means, sources, lines, series, target, out)
-    launch("irs2", "subtract", _threads(frame.shape), *arrays, *sizes)
+    n, sizes = _sizes(frame, series, reverse)
+    launch("irs2", "subtract", int(n), frame, means, sources, lines, series, target, out, *sizes)
 
 
-def _threads(shape):
-    # Tiles of 8 rows by 32 columns, one a block: what is turned comes and goes in whole sectors of memory.
-    return -(-shape[0] // 8) * -(-shape[1] // 32) * 256
+def _sizes(frame, series, reverse):
+    # Threads in tiles of 32 columns by all steps of a row of the series: what is turned goes in whole sectors of memory.
+    _, radix, nx, nstep = series.shape
+    n = 5 * radix * nstep * -(-nx // 32) * 32
+    return n, [np.int64(size) for size in (n, *frame.shape, radix, nstep, reverse)]

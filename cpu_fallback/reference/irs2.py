@@ -24,49 +24,56 @@ def lay_out_inplace(frame, means, sources, lines, series, *, reverse):
 
     ``frame[nrow, nx]`` DN, ``means`` and ``sources`` as for ``sample_means``; ``lines[5, 2]`` float32, of each output
     the level in the middle of the frame and the slope per tick; samples that equal their mean are missing and stay
-    zero. ``series[5, nx, ntick]`` float32, zero before: ``series[0]`` takes the reference output, sample by sample, the
-    others the samples that their amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about
-    its middle, first those of its first two reads. ``reverse``: lines and columns run backwards.
+    zero. ``series[5, radix, nx, nstep]`` float32, zero before: tick ``t`` of line ``y`` lies at ``[t % radix, y,
+    t // radix]``. ``series[0]`` takes the reference output, sample by sample, the others the samples that their
+    amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about its middle. ``reverse``: rows
+    and columns run backwards in time.
     """
     rows, tick = irs2.rows_in_time(frame.shape[0], reverse), irs2.tick_of(frame.shape[0])
-    samples = _less_lines(frame, means, sources, lines, series.shape[2], reverse)[rows]
+    radix = series.shape[1]
+    samples = _less_lines(frame, means, sources, lines, radix * series.shape[3], reverse)[rows]
     if reverse:
         samples = samples[:, :, ::-1]
-    series[0][:, tick] = samples[0].T
+    series[0, tick % radix, :, tick // radix] = samples[0]
     at = irs2.is_reference(frame.shape[0])[: tick.size]
     turn, read = tick[at] // irs2.TICKS * irs2.TICKS, tick[at] % irs2.TICKS - READ
     for copy in range(2):
-        series[1:, :, turn + PUT[read, copy]] = samples[1:, at].swapaxes(1, 2)
+        put = turn + PUT[read, copy]
+        for output in range(1, irs2.OUTPUTS):
+            series[output, put % radix, :, put // radix] = samples[output, at]
 
 
 def fill_gaps(series, window):
     """Samples that are missing, 0, interpolated: weighted means of those about them.
 
-    ``series[nsample]`` float32, its ends joined; ``window[nwindow]`` float32 weights, an odd number. Returns
-    ``filled[nsample]``; zero where all samples under the window are missing. Sums in float64.
+    ``series[radix, nrow]`` float32, sample ``i`` at ``[i % radix, i // radix]``, its ends joined; ``window[nwindow]``
+    float32 weights, an odd number. Returns ``filled`` of the same shape; zero where all samples under the window are
+    missing. Sums in float64.
     """
     half = window.size // 2
-    weights = window.astype(np.float64)
+    weights, samples = window.astype(np.float64), series.T.ravel()
     sums = [
         np.correlate(np.pad(part.astype(np.float64), half, mode="wrap"), weights).astype(np.float32)
-        for part in (series, series != 0)
+        for part in (samples, samples != 0)
     ]
     inside = sums[0] / np.where(sums[1] == 0, np.float32(1), sums[1])
-    return np.where((series == 0) & (sums[1] != 0), inside, series)
+    filled = np.where((samples == 0) & (sums[1] != 0), inside, samples)
+    return np.ascontiguousarray(filled.reshape(series.shape[::-1]).T)
 
 
 def subtract(frame, means, sources, lines, series, target, out, *, reverse):
     """One frame less its lines and the correction of each amplifier, row by row of what is kept.
 
-    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series[5, nx, ntick]`` float32, the
-    corrections of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]``
-    int32, the row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are
-    given back their means; the amplifiers' reference samples are not.
+    ``frame``, ``means``, ``sources`` and ``lines`` as for ``lay_out_inplace``; ``series``, laid out alike, the corrections
+    of the amplifiers, and in ``series[0]`` what the reference output itself is to become; ``target[nrow]`` int32, the
+    row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are given back
+    their means; the amplifiers' reference samples are not.
     """
     rows, tick = irs2.rows_in_time(frame.shape[0], reverse), irs2.tick_of(frame.shape[0])
-    correction = np.empty_like(frame)
-    correction[rows] = (series[:, ::-1] if reverse else series)[:, :, tick].swapaxes(1, 2)
-    kept = _less_lines(frame, means, sources, lines, series.shape[2], reverse) - correction
+    radix, correction = series.shape[1], np.empty_like(frame)
+    for row, laid in zip(rows, series[:, :, ::-1] if reverse else series, strict=True):
+        correction[row] = laid[tick % radix, :, tick // radix]
+    kept = _less_lines(frame, means, sources, lines, radix * series.shape[3], reverse) - correction
     kept[rows[0]] = correction[rows[0]]
     level = means.copy()
     level[rows[1:, irs2.is_reference(frame.shape[0])[: tick.size]]] = 0

@@ -15,6 +15,7 @@ import numpy as np
 from gpujw import backend, irs2
 from gpujw.dq import BAD_REF_PIXEL, DO_NOT_USE
 from gpujw.errors import ReferenceError
+from gpujw.steps.refpix_fourier import RADIX, ROW, SAMPLES, TICKS, mirrored, plan, real_series, smooth, spectrum
 from gpujw.steps.refpix_measure import BORDER, Strip, average, clipped_means
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from gpujw.step import Tables
     from gpujw.steps.refpix import RefPix
 
-TICKS = irs2.ticks(irs2.ROWS)
-SAMPLES = irs2.PIXELS * TICKS  # of a series: a frame of one output in the order of time
-TAPER = 110000 // irs2.TICKS  # bins over which the low-pass filter falls from one to zero
-PASSED = TICKS // irs2.TICKS * irs2.PIXELS // 2 - TAPER // 2  # bins below them
 PASSES = 3  # of the filter over the gaps
 NEVER = np.iinfo(np.int32).max
 CLIPS = 5  # passes of a sigma clip
@@ -39,50 +36,38 @@ CLIPS = 5  # passes of a sigma clip
 def prepare(reference: Reference, meta: Meta, preserve: bool) -> dict[str, Any]:
     """The weights by frequency of a frame's time series, and the frame's plan: what is where, and when it was read.
 
-    ``alpha``, ``beta[4, SAMPLES // 2 + 1]`` complex64: the part of the reference's weights that a real correction can
-    have. ``stage[nrow]``: at which row of the file's DQ table a sample is found bad, NEVER if at none. ``target[nrow]``:
+    ``alpha``, ``beta[4, 89, 8193]`` complex64. ``known[89, 16384]``: which ticks hold pixels. ``stage[nrow]``: at which row of the file's DQ table a sample is found bad, NEVER if at none. ``target[nrow]``:
     the row that each becomes. ``preserve`` keeps all rows.
     """
     turned = irs2.reverse(meta)
     pixels = irs2.is_pixel(irs2.ROWS, turned)
     kept = np.ones_like(pixels) if preserve else pixels
     ticks = irs2.tick_of(irs2.ROWS)
-    pixel_ticks = np.zeros(TICKS, bool)
-    pixel_ticks[ticks[~irs2.is_reference(irs2.ROWS)[: ticks.size]]] = True
+    known = np.zeros(TICKS, bool)
+    known[ticks[~irs2.is_reference(irs2.ROWS)[: ticks.size]]] = True
     samples = np.flatnonzero(irs2.is_reference(irs2.ROWS))
     return {
         **weights(reference),
-        "passband": passband(),
+        **plan(),
         "window": np.sin(np.arange(1, 32, dtype=np.float32) / 32 * np.float32(np.pi)),
         "stage": stages(reference, turned),
         "target": np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32),
         "pixels": np.flatnonzero(pixels),
-        "pixel_ticks": pixel_ticks,
+        "known": np.ascontiguousarray(np.tile(known, irs2.PIXELS).reshape(ROW, RADIX).T),
         "samples": samples,
         "time": edge_times(turned),
     }
 
 
 def weights(reference: Reference) -> dict[str, NDArray[np.complex64]]:
-    """``alpha`` and ``beta`` of each amplifier, ``[4, SAMPLES // 2 + 1]``; ReferenceError if there are not as many.
-
-    Only the real part of a correction is used: it is that of weights which are their own mirrored conjugates.
-    """
+    """``alpha`` and ``beta`` of each amplifier as spectra; ReferenceError if there are not as many as bins."""
     table, found = reference.table("IRS2"), {}
     if table.size != 2 * SAMPLES:
         raise ReferenceError(f"{reference.path}: the table IRS2 has {table.size} rows; {2 * SAMPLES} are needed")
     for name in ("alpha", "beta"):
         every = np.stack([table[f"{name}_{k}"].astype(np.float32).view(np.complex64) for k in range(4)])
-        mirrored = np.roll(every[:, ::-1], 1, axis=1).conj()
-        found[name] = np.ascontiguousarray(((every + mirrored) / 2)[:, : SAMPLES // 2 + 1])
+        found[name] = mirrored(every)
     return found
-
-
-def passband() -> NDArray[np.float32]:
-    """The filter ``[SAMPLES // 2 + 1]``: slow signals pass, and as many of those that alternate from sample to sample."""
-    fall = (np.cos(np.arange(TAPER) * np.pi / TAPER) + 1) / 2
-    low = np.concatenate([np.ones(PASSED), fall, np.zeros(SAMPLES // 4 - PASSED - TAPER)])
-    return np.append(np.concatenate([low, low[::-1]]), 1).astype(np.float32)
 
 
 def stages(reference: Reference, turned: bool) -> NDArray[np.int32]:
@@ -283,7 +268,7 @@ def corrected(data: Array, sources: Array, tables: Tables, turned: bool, nrow: i
     means = kernel.sample_means(data, sources)
     lines = fit_lines(data, means, sources, tables["time"], turned)
     step = min(be.fft_workers, ngroup)
-    series = be.xp.zeros((step, irs2.OUTPUTS, nx, TICKS), np.float32)
+    series = be.xp.zeros((step, irs2.OUTPUTS, RADIX, nx, TICKS // RADIX), np.float32)
     for first in range(0, ngroup, step):
         frames = data[first : first + step]
         for frame, line, laid in zip(frames, lines[first:], series, strict=False):
@@ -317,24 +302,22 @@ def fit_lines(data: Array, means: Array, sources: Array, time: Array, turned: bo
 
 
 def corrections(series: Array, tables: Tables) -> Array:
-    """What to take off each amplifier, in the order of time, ``[n, 5, nx, TICKS]``; first, the reference output filled.
+    """What to take off each amplifier, ``[n, 5, 89, nx, 8]`` as laid out; first, the reference output, its gaps filled.
 
     ``series`` as laid out, of the same shape.
     """
-    be, (n, _, nx, _) = backend.of(series), series.shape
-    found = be.xp.empty(series.shape, np.float32)
-    for laid, filled in zip(series, found, strict=True):
-        filled[0] = be.kernel("irs2").fill_gaps(laid[0].reshape(-1), tables["window"]).reshape(nx, TICKS)
+    be, shape = backend.of(series), series.shape
+    flat = series.reshape(*shape[:3], -1)
+    found = be.xp.empty(flat.shape, np.float32)
+    for laid, filled in zip(flat, found, strict=True):
+        filled[0] = be.kernel("irs2").fill_gaps(laid[0], tables["window"])
     reference = found[:, 0]
     known = reference.copy()
     for _ in range(PASSES):
-        spectrum = be.rfft(reference.reshape(n, -1))
-        spectrum *= tables["passband"]
-        smooth = be.irfft(spectrum, SAMPLES).reshape(known.shape)
-        reference[...] = be.xp.where(tables["pixel_ticks"], known, smooth)
-    shared = be.rfft(reference.reshape(n, 1, -1))
-    spectra = be.rfft(series[:, 1:].reshape(n, 4, -1))
+        reference[...] = be.xp.where(tables["known"], known, smooth(reference, tables))
+    shared = spectrum(reference[:, None], tables)
+    spectra = spectrum(flat[:, 1:], tables)
     spectra *= tables["beta"]
     spectra += tables["alpha"] * shared
-    found[:, 1:] = be.irfft(spectra, SAMPLES).reshape(n, 4, nx, TICKS)
-    return found
+    found[:, 1:] = real_series(spectra, tables)
+    return found.reshape(shape)
