@@ -7,7 +7,7 @@ import numpy as np
 from gpujw.cpu_fallback._jit import helper, kernel, prange
 from gpujw.irs2 import NORMAL, OUTPUTS, PERIOD, REFERENCE, TICKS
 
-STRIP = 16  # columns of a frame, lines of a series, that are turned together: a cache line of each row
+STRIP = 64  # columns of a frame, lines of a series, that are turned together
 
 
 def sample_means(data, sources):
