@@ -42,7 +42,7 @@ class Meta:
     @property
     def is_irs2(self) -> bool:
         """Whether the frames are NIRSpec's of 3200 rows, pixels and reference samples interleaved (``gpujw.irs2``)."""
-        return self.get("INSTRUME") == "NIRSPEC" and self.get("NAXIS2", 0) > 2048
+        return bool(self.get("INSTRUME") == "NIRSPEC" and self.get("NAXIS2", 0) > 2048)
 
     @property
     def is_tso(self) -> bool:

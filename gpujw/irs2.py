@@ -9,7 +9,7 @@ Moseley et al. 2010 (Proc. SPIE 7742, 77421B); Rauscher et al. 2017 (PASP 129, 1
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def is_reference(nrow: int) -> NDArray[np.bool_]:
     return np.asarray((place - NORMAL // 2) % PERIOD < REFERENCE)
 
 
-def is_pixel(nrow: int, reverse: bool) -> NDArray[np.bool_]:
+def is_pixel(nrow: int, *, reverse: bool) -> NDArray[np.bool_]:
     """Whether each row of a frame holds pixels of the detector; ``reverse``: the reference output comes last."""
     pixels = ~is_reference(nrow)
     pixels[: nrow // OUTPUTS] = False
@@ -48,15 +48,15 @@ def ticks(nrow: int) -> int:
 def tick_of(nrow: int) -> NDArray[np.int64]:
     """When each sample of an output is read, in ticks from the start of its line."""
     sample = np.arange(nrow // OUTPUTS)
-    steps = (sample + PERIOD - NORMAL // 2) // PERIOD  # out to the references; each costs a tick, and one more to return
+    # Steps out to the references; each costs a tick, and one more to return.
+    steps = (sample + PERIOD - NORMAL // 2) // PERIOD
     return sample + 2 * steps - is_reference(nrow)[: sample.size]
 
 
-def rows_in_time(nrow: int, reverse: bool) -> NDArray[np.int64]:
+def rows_in_time(nrow: int, *, reverse: bool) -> NDArray[np.int64]:
     """``[output, sample]`` the rows of a frame in the order in which they are read; every other output is read backwards."""
     rows = np.arange(nrow)[:: -1 if reverse else 1].reshape(OUTPUTS, -1)
-    rows = np.where(np.arange(OUTPUTS)[:, None] % 2 == 0, rows[:, ::-1], rows)
-    return rows
+    return np.where(np.arange(OUTPUTS)[:, None] % 2 == 0, rows[:, ::-1], rows)
 
 
 def reverse(meta: Meta) -> bool:
@@ -65,26 +65,26 @@ def reverse(meta: Meta) -> bool:
 
 
 @cache
-def pixels_before(reverse: bool) -> NDArray[np.int64]:
+def pixels_before(*, reverse: bool) -> NDArray[np.int64]:
     """``[ROWS + 1]`` how many rows of pixels lie before each row of a frame."""
-    return np.concatenate([[0], np.cumsum(is_pixel(ROWS, reverse))])
+    return np.concatenate([[0], np.cumsum(is_pixel(ROWS, reverse=reverse))])
 
 
-def interleave(plane: NDArray[np.generic], reverse: bool, fill: float = 0) -> NDArray[np.generic]:
+def interleave(plane: NDArray[Any], *, reverse: bool, fill: float = 0) -> NDArray[Any]:
     """``plane[PIXELS, nx]`` of a reference file spread over the rows ``[ROWS, nx]`` of a frame, ``fill`` between them."""
     frame = np.full((ROWS, plane.shape[1]), fill, plane.dtype)
-    frame[is_pixel(ROWS, reverse)] = plane
+    frame[is_pixel(ROWS, reverse=reverse)] = plane
     return frame
 
 
-def plan(reverse: bool) -> dict[str, NDArray[np.int64]]:
+def plan(*, reverse: bool) -> dict[str, NDArray[np.int64]]:
     """What ``rows_of_pixels`` needs where the arrays live."""
-    return {"pixels": np.flatnonzero(is_pixel(ROWS, reverse))}
+    return {"pixels": np.flatnonzero(is_pixel(ROWS, reverse=reverse))}
 
 
 def rows_of_pixels(rows: slice, tables: Tables, meta: Meta) -> Array:
     """Which rows of a block that covers ``rows`` of the exposure hold pixels; ``tables`` with the ``plan``."""
-    first, last = (int(pixels_before(reverse(meta))[row]) for row in (rows.start, rows.stop))
+    first, last = (int(pixels_before(reverse=reverse(meta))[row]) for row in (rows.start, rows.stop))
     return tables["pixels"][first:last] - rows.start
 
 

@@ -78,8 +78,8 @@ class Outputs:
                 self._files[suffix] = products.slopes_product(path, source, shape, kind, cards)
         for name in sorted(ramps - {"ramp_fit", "gain_scale"} if fitted else ramps or {"ramp"}):
             path = products.product_path(folder, source.path, name)
-            shape = shapes.get(CALIBRATED if name == "ramp" else name, source.shape)
-            self._files[name] = products.ramp_product(path, source, shape, cards)
+            whole = shapes.get(CALIBRATED if name == "ramp" else name, source.shape)
+            self._files[name] = products.ramp_product(path, source, whole, cards)
         self._make(folder)
 
     def _make(self, folder: Path) -> None:

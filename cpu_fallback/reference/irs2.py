@@ -29,7 +29,7 @@ def lay_out_inplace(frame, means, sources, lines, series, *, reverse):
     amplifier took at its references, each twice, so that a step of 4 fills 8 ticks about its middle. ``reverse``: rows
     and columns run backwards in time.
     """
-    rows, tick = irs2.rows_in_time(frame.shape[0], reverse), irs2.tick_of(frame.shape[0])
+    rows, tick = irs2.rows_in_time(frame.shape[0], reverse=reverse), irs2.tick_of(frame.shape[0])
     radix = series.shape[1]
     samples = _less_lines(frame, means, sources, lines, radix * series.shape[3], reverse)[rows]
     if reverse:
@@ -69,7 +69,7 @@ def subtract(frame, means, sources, lines, series, target, out, *, reverse):
     row of ``out[nout, nx]`` float32 that each row becomes, -1 for none. Pixels and the reference output are given back
     their means; the amplifiers' reference samples are not.
     """
-    rows, tick = irs2.rows_in_time(frame.shape[0], reverse), irs2.tick_of(frame.shape[0])
+    rows, tick = irs2.rows_in_time(frame.shape[0], reverse=reverse), irs2.tick_of(frame.shape[0])
     radix, correction = series.shape[1], np.empty_like(frame)
     for row, laid in zip(rows, series[:, :, ::-1] if reverse else series, strict=True):
         correction[row] = laid[tick % radix, :, tick // radix]
@@ -89,7 +89,7 @@ def _replaced(data, sources):
 def _less_lines(frame, means, sources, lines, nticks, reverse):
     # Samples less their means and the line of their output, float32; those that equal their mean stay 0.
     values = (_replaced(frame, sources) - means).astype(np.float32)
-    rows, tick = irs2.rows_in_time(frame.shape[0], reverse), irs2.tick_of(frame.shape[0])
+    rows, tick = irs2.rows_in_time(frame.shape[0], reverse=reverse), irs2.tick_of(frame.shape[0])
     nx = frame.shape[1]
     start = np.arange(nx)[:: -1 if reverse else 1] * nticks
     time = (start + tick[:, None] - (nx * nticks - 1) / 2).astype(np.float32)

@@ -131,7 +131,11 @@ def expose(
 
 
 def _integrate(
-    block: Block, integration: int, readout: electronics.Readout, deposits: events.Deposits, out: Exposure
+    block: Block,
+    integration: int,
+    readout: electronics.Readout | electronics.IRS2Readout,
+    deposits: events.Deposits,
+    out: Exposure,
 ) -> None:
     """One integration of one block, from reset to the last group."""
     mode, rows = block.mode, block.rows
@@ -151,7 +155,7 @@ def _integrate(
         else:
             mean = block.sample(charge, steps, hits)
         counts = _digitise(mean + fixed)
-        if mode.irs2:
+        if isinstance(readout, electronics.IRS2Readout):
             out.ramp[integration, group] = _digitise(readout.samples(integration, group))
             out.ramp[integration, group, irs2.is_pixel(irs2.ROWS, reverse=False)] = counts
         else:

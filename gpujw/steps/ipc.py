@@ -58,16 +58,17 @@ class IPC(Step):
             raise ReferenceError(
                 f"{reference.path}: the ipc kernel is of shape {shape}; sides must be odd and at most {2 * REACH + 1}"
             )
-        plan = irs2.plan(irs2.reverse(meta)) if meta.is_irs2 else {}
+        plan = irs2.plan(reverse=irs2.reverse(meta)) if meta.is_irs2 else {}
         return Tables(fixed={"kernel": reference.uncut(), **plan})
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
         """Counts without the coupling; reference pixels stay as they are, and so do the reference samples of IRS2."""
         convolve = backend.of(ramp.data).kernel("convolve").convolve_inplace
         if ramp.meta.is_irs2:
-            before = irs2.pixels_before(irs2.reverse(ramp.meta))
+            before = irs2.pixels_before(reverse=irs2.reverse(ramp.meta))
+            rows = slice(*(int(before[row]) for row in (ramp.rows.start, ramp.rows.stop)))
             pixels = irs2.rows_of_pixels(ramp.rows, tables, ramp.meta)
-            data, rows = ramp.data[:, :, pixels], slice(*(int(before[row]) for row in (ramp.rows.start, ramp.rows.stop)))
+            data = ramp.data[:, :, pixels]
             convolve(data, tables["kernel"], **reference_edges(ramp.replace(data=data, rows=rows)))
             ramp.data[:, :, pixels] = data
         else:

@@ -81,7 +81,7 @@ class RefPix(Step):
         reference = refs.get("refpix") if meta.is_irs2 else None
         if reference is None:
             return Tables()
-        return Tables(fixed=refpix_irs2.prepare(reference, meta, self.preserve_irs2_refpix))
+        return Tables(fixed=refpix_irs2.prepare(reference, meta, preserve=self.preserve_irs2_refpix))
 
     def inapplicable(self, meta: Meta) -> str | None:
         """Subarrays of MIRI, and those that reach beyond the detector, are left as they are.

@@ -50,7 +50,7 @@ def plan() -> dict[str, NDArray[Any]]:
 
 
 def _turn(part: NDArray[np.float64]) -> NDArray[np.complex64]:
-    return np.exp(-2j * np.pi * part).astype(np.complex64)
+    return np.asarray(np.exp(-2j * np.pi * part), np.complex64)
 
 
 def passband() -> NDArray[np.float32]:

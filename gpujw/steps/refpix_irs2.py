@@ -33,14 +33,15 @@ NEVER = np.iinfo(np.int32).max
 CLIPS = 5  # passes of a sigma clip
 
 
-def prepare(reference: Reference, meta: Meta, preserve: bool) -> dict[str, Any]:
+def prepare(reference: Reference, meta: Meta, *, preserve: bool) -> dict[str, Any]:
     """The weights by frequency of a frame's time series, and the frame's plan: what is where, and when it was read.
 
-    ``alpha``, ``beta[4, 89, 8193]`` complex64. ``known[89, 16384]``: which ticks hold pixels. ``stage[nrow]``: at which row of the file's DQ table a sample is found bad, NEVER if at none. ``target[nrow]``:
-    the row that each becomes. ``preserve`` keeps all rows.
+    ``alpha``, ``beta[4, 89, 8193]`` complex64. ``known[89, 16384]``: which ticks hold pixels. ``stage[nrow]``: at which
+    row of the file's DQ table a sample is found bad, NEVER if at none. ``target[nrow]``: the row that each becomes;
+    ``preserve`` keeps all rows.
     """
     turned = irs2.reverse(meta)
-    pixels = irs2.is_pixel(irs2.ROWS, turned)
+    pixels = irs2.is_pixel(irs2.ROWS, reverse=turned)
     kept = np.ones_like(pixels) if preserve else pixels
     ticks = irs2.tick_of(irs2.ROWS)
     known = np.zeros(TICKS, bool)
@@ -50,12 +51,12 @@ def prepare(reference: Reference, meta: Meta, preserve: bool) -> dict[str, Any]:
         **weights(reference),
         **plan(),
         "window": np.sin(np.arange(1, 32, dtype=np.float32) / 32 * np.float32(np.pi)),
-        "stage": stages(reference, turned),
+        "stage": stages(reference, turned=turned),
         "target": np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32),
         "pixels": np.flatnonzero(pixels),
         "known": np.ascontiguousarray(np.tile(known, irs2.PIXELS).reshape(ROW, RADIX).T),
         "samples": samples,
-        "time": edge_times(turned),
+        "time": edge_times(turned=turned),
     }
 
 
@@ -70,7 +71,7 @@ def weights(reference: Reference) -> dict[str, NDArray[np.complex64]]:
     return found
 
 
-def stages(reference: Reference, turned: bool) -> NDArray[np.int32]:
+def stages(reference: Reference, *, turned: bool) -> NDArray[np.int32]:
     """Where the file's DQ table finds reference samples bad: the first of its rows that does, for each row of a frame."""
     stage = np.full(irs2.ROWS, NEVER, np.int32)
     if "DQ" in reference:
@@ -82,11 +83,11 @@ def stages(reference: Reference, turned: bool) -> NDArray[np.int32]:
     return stage[::-1].copy() if turned else stage
 
 
-def edge_times(turned: bool) -> NDArray[np.float64]:
+def edge_times(*, turned: bool) -> NDArray[np.float64]:
     """``[nrow, 8]`` ticks from the middle of a frame to each sample of its first and last four columns."""
     lines = np.arange(irs2.PIXELS)[:: -1 if turned else 1]
     time = np.empty((irs2.ROWS, 2 * BORDER))
-    rows = irs2.rows_in_time(irs2.ROWS, turned)
+    rows = irs2.rows_in_time(irs2.ROWS, reverse=turned)
     edges = np.append(lines[:BORDER], lines[-BORDER:]) * TICKS
     time[rows] = edges + irs2.tick_of(irs2.ROWS)[:, None] - (SAMPLES - 1) / 2
     return time
@@ -99,10 +100,11 @@ def correct(ramp: Ramp, tables: Tables, step: RefPix) -> Ramp:
         subtract_means(ramp, step)
     xp = backend.of(ramp.data).xp
     flagged = (ramp.pixeldq & BAD_REF_PIXEL != 0).any(axis=1)
-    sources = sources_of(flagged, tables, irs2.reverse(ramp.meta))
+    turned = irs2.reverse(ramp.meta)
+    sources = sources_of(flagged, tables, turned=turned)
     kept = Kept(ramp.data, int(irs2.ROWS if step.preserve_irs2_refpix else irs2.PIXELS))
     for i in range(ramp.data.shape[0]):
-        for frames in corrected(ramp.data[i], sources, tables, irs2.reverse(ramp.meta), kept.nrow):
+        for frames in corrected(ramp.data[i], sources, tables, turned=turned, nrow=kept.nrow):
             kept.add(frames)
     ramp = ramp.replace(data=kept.array)
     if step.preserve_irs2_refpix:
@@ -239,7 +241,7 @@ class Search:
         return xp.where(inside & sampled & ~self.flagged[there] & (self.stage[there] > now), there, -1)
 
 
-def sources_of(flagged: Array, tables: Tables, turned: bool) -> Array:
+def sources_of(flagged: Array, tables: Tables, *, turned: bool) -> Array:
     """``[nrow, 2]`` int32: the two rows whose mean stands for each; the row itself twice, -1 twice for zero.
 
     A bad sample is replaced by those of the same parity, one turn before and after, by one of them, by one of the other
@@ -261,12 +263,12 @@ def sources_of(flagged: Array, tables: Tables, turned: bool) -> Array:
     return xp.ascontiguousarray(xp.where(bad[:, None], pair, every[:, None])).astype(np.int32)
 
 
-def corrected(data: Array, sources: Array, tables: Tables, turned: bool, nrow: int) -> Iterator[Array]:
+def corrected(data: Array, sources: Array, tables: Tables, *, turned: bool, nrow: int) -> Iterator[Array]:
     """Frames of one integration, ``data[ngroup, ROWS, nx]``, some at a time: ``[n, nrow, nx]``, arrays of their own."""
     be = backend.of(data)
     kernel, (ngroup, _, nx) = be.kernel("irs2"), data.shape
     means = kernel.sample_means(data, sources)
-    lines = fit_lines(data, means, sources, tables["time"], turned)
+    lines = fit_lines(data, means, sources, tables["time"], turned=turned)
     step = min(be.fft_workers, ngroup)
     series = be.xp.zeros((step, irs2.OUTPUTS, RADIX, nx, TICKS // RADIX), np.float32)
     for first in range(0, ngroup, step):
@@ -281,7 +283,7 @@ def corrected(data: Array, sources: Array, tables: Tables, turned: bool, nrow: i
         yield out
 
 
-def fit_lines(data: Array, means: Array, sources: Array, time: Array, turned: bool) -> Array:
+def fit_lines(data: Array, means: Array, sources: Array, time: Array, *, turned: bool) -> Array:
     """``[ngroup, 5, 2]`` float32: level and slope in time of each output's samples in the first and last four lines.
 
     ``time[nrow, 8]`` ticks. By least squares, over the samples that differ from their mean.

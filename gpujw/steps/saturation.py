@@ -59,8 +59,8 @@ class Saturation(Step):
         if not meta.is_irs2:
             return Tables(rows=rows)
         turned = irs2.reverse(meta)
-        spread = {n: a if len(a) == irs2.ROWS else irs2.interleave(a, turned) for n, a in rows.items()}
-        return Tables(rows=spread, fixed=irs2.plan(turned))
+        spread = {n: a if len(a) == irs2.ROWS else irs2.interleave(a, reverse=turned) for n, a in rows.items()}
+        return Tables(rows=spread, fixed=irs2.plan(reverse=turned))
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
         """Flags beside the counts; saturated and empty pixels of the zero frame become zero, its mark of invalid."""
