@@ -92,9 +92,9 @@ class Saturation(Step):
         data, flags, groupdq = ramp.data[:, :, pixels], ramp.groupdq[:, :, pixels], ramp.groupdq
         self._flag(data, flags, own, 0)
         if self.use_readpatt and data.shape[1] > 2:
-            second = flags[:, 1:2].copy()
-            self._flag(self._leaps(data, own, int(ramp.meta["NFRAMES"])), second, own, 0)
-            flags[:, 1:2] = second
+            leapt = backend.of(flags).xp.zeros_like(flags[:, 1:2])
+            self._flag(self._leaps(data, own, int(ramp.meta["NFRAMES"])), leapt, own, 0)
+            flags[:, 1:2] |= leapt
         groupdq[:, :, pixels] = flags
         if ramp.zeroframe is not None:
             ramp.zeroframe[:, pixels] = self._valid(ramp.zeroframe[:, pixels], own)
