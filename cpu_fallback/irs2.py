@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpujw.cpu_fallback._jit import helper, kernel, prange
-from gpujw.irs2 import NORMAL, OUTPUTS, PERIOD, REFERENCE, TICKS
+from gpujw.irs2 import LINE_OVERHEAD, NORMAL, OUTPUTS, PERIOD, REFERENCE, TICKS
 
 STRIP = 64  # columns of a frame, lines of a series, that are turned together
 
@@ -75,16 +75,21 @@ def _sample_means(data, sources, means):
 
 
 @helper
-def _place(r, nrow, reverse):
-    # Output, tick, and whether it is taken at the references, of the samples in a row.
+def _sample_at(tick, length):
+    # The sample that is read at a tick of a line, -1 where none is; and whether it is taken at the references.
+    turn, rest = (tick - NORMAL // 2) // TICKS, (tick - NORMAL // 2) % TICKS
+    if tick < NORMAL // 2:
+        return tick, False
+    reference = 1 <= rest <= REFERENCE
+    sample = turn * PERIOD + rest + (7 if reference else 6)
+    return (-1 if rest in (0, REFERENCE + 1) or sample >= length else sample), reference
+
+
+@helper
+def _row_of(output, sample, nrow, reverse):
     length = nrow // OUTPUTS
-    x = nrow - 1 - r if reverse else r
-    output, sample = x // length, x % length
-    if output % 2 == 0:
-        sample = length - 1 - sample
-    into = sample + PERIOD - NORMAL // 2
-    reference = into % PERIOD < REFERENCE
-    return output, sample + 2 * (into // PERIOD) - reference, reference
+    x = output * length + (length - 1 - sample if output % 2 == 0 else sample)
+    return nrow - 1 - x if reverse else x
 
 
 @helper
@@ -100,44 +105,50 @@ def _lay_out(frame, means, sources, lines, series, reverse):
     radix, nticks = series.shape[1], series.shape[1] * series.shape[3]
     middle = (nx * nticks - 1) / 2
     for strip in prange((nx + STRIP - 1) // STRIP):
-        for r in range(nrow):
-            output, tick, reference = _place(r, nrow, reverse)
-            if output > 0 and not reference:
+        for part in range(OUTPUTS * nticks):
+            # The steps of a row of the series together: they lie side by side.
+            output, at = part // nticks, part % nticks % series.shape[3] * radix + part % nticks // series.shape[3]
+            tick = at
+            if output > 0:
+                place = at % TICKS - 7
+                if not 0 <= place < 8 or at >= nticks - LINE_OVERHEAD:
+                    continue
+                tick = at - place + 2 + place % 2 * 2 + place // 4
+            sample, _ = _sample_at(tick, nrow // OUTPUTS)
+            if sample < 0:
                 continue
+            r = _row_of(output, sample, nrow, reverse)
             first, second = sources[r]
             level, slope = lines[output, 0], lines[output, 1]
-            at, again = tick, tick
-            if output > 0:
-                read = tick % TICKS - 9
-                at = tick - tick % TICKS + 7 + read % 2 * 4 + read // 2
-                again = at + 2
             for c in range(strip * STRIP, min(strip * STRIP + STRIP, nx)):
                 y = nx - 1 - c if reverse else c
                 time = np.float32(y * nticks + tick - middle)
                 value = _less_line(frame, first, second, c, means[r, c], level, slope, time)
                 series[output, at % radix, y, at // radix] = value
-                series[output, again % radix, y, again // radix] = value
 
 
 @kernel
 def _fill_gaps(series, window, filled):
     radix, length = series.shape
     half = window.size // 2
-    for row in prange(radix):
-        for place in range(length):
-            filled[row, place] = series[row, place]
-            if series[row, place] == 0:
+    for strip in prange((length + STRIP - 1) // STRIP):
+        start, stop = strip * STRIP, min(strip * STRIP + STRIP, length)
+        samples = np.empty((stop - start + 2, radix), np.float32)  # in the order of time, with what lies about them
+        for row in range(radix):
+            for place in range(start - 1, stop + 1):
+                samples[place - start + 1, row] = series[row, place % length]
+        line = samples.ravel()
+        for i in range(radix, line.size - radix):
+            value = line[i]
+            if value == 0:
                 values = weights = 0.0
-                at, there = (row - half) % radix, (place + (row - half) // radix) % length
                 for k in range(window.size):
-                    sample = series[at, there]
+                    sample = line[i + k - half]
                     values += np.float64(window[k]) * np.float64(sample)
                     weights += np.float64(window[k]) if sample != 0 else 0.0
-                    at += 1
-                    if at == radix:
-                        at, there = 0, (there + 1) % length
                 if np.float32(weights) != 0:
-                    filled[row, place] = np.float32(values) / np.float32(weights)
+                    value = np.float32(values) / np.float32(weights)
+            filled[i % radix, start + i // radix - 1] = value
 
 
 @kernel
@@ -146,18 +157,20 @@ def _subtract(frame, means, sources, lines, series, target, out, reverse):
     radix, nticks = series.shape[1], series.shape[1] * series.shape[3]
     middle = (nx * nticks - 1) / 2
     for strip in prange((nx + STRIP - 1) // STRIP):
-        for r in range(nrow):
-            if target[r] < 0:
+        for part in range(OUTPUTS * nticks):
+            output, tick = part // nticks, part % nticks % series.shape[3] * radix + part % nticks // series.shape[3]
+            sample, reference = _sample_at(tick, nrow // OUTPUTS)
+            r = _row_of(output, sample, nrow, reverse) if sample >= 0 else 0
+            if sample < 0 or target[r] < 0:
                 continue
-            output, tick, reference = _place(r, nrow, reverse)
             first, second = sources[r]
             level, slope = lines[output, 0], lines[output, 1]
-            kept = out[target[r]]
+            kept, laid = out[target[r]], series[output, tick % radix, :, tick // radix]
+            given_back = np.float64(not (output > 0 and reference))
             for c in range(strip * STRIP, min(strip * STRIP + STRIP, nx)):
                 y = nx - 1 - c if reverse else c
-                value = series[output, tick % radix, y, tick // radix]
+                value = laid[y]
                 if output > 0:
                     time = np.float32(y * nticks + tick - middle)
                     value = _less_line(frame, first, second, c, means[r, c], level, slope, time) - value
-                mean = 0.0 if output > 0 and reference else means[r, c]
-                kept[c] = np.float32(np.float64(value) + mean)
+                kept[c] = np.float32(np.float64(value) + given_back * means[r, c])
