@@ -15,6 +15,9 @@ from gpujw.errors import DeviceError, UsageError
 if TYPE_CHECKING:
     from types import ModuleType
 
+#: Fourier transforms that a device does at once.
+FFT_BATCH = 4
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -27,6 +30,27 @@ class Backend:
     def kernel(self, stem: str) -> ModuleType:
         """The module of this backend that holds the operation ``stem``."""
         return import_module(f"{self.package}.{stem}")
+
+    @property
+    def fft_workers(self) -> int:
+        """How many Fourier transforms are done at once."""
+        import numba
+
+        return int(numba.get_num_threads()) if self.xp is np else FFT_BATCH
+
+    def rfft(self, array: Any) -> Any:
+        """Fourier transforms of real series along the last axis, ``[..., n // 2 + 1]``, in the array's precision."""
+        import scipy.fft
+
+        return scipy.fft.rfft(array, workers=self.fft_workers) if self.xp is np else self.xp.fft.rfft(array)
+
+    def irfft(self, array: Any, n: int) -> Any:
+        """The inverse of ``rfft``, series of ``n``; ``array`` is used up."""
+        import scipy.fft
+
+        if self.xp is np:
+            return scipy.fft.irfft(array, n, overwrite_x=True, workers=self.fft_workers)
+        return self.xp.fft.irfft(array, n)
 
 
 @cache

@@ -139,7 +139,7 @@ class Worker:
         configured = config.configure(steps, [*config.from_pars(pars, types), *request.layers], STEP_NAMES)
         asked = [step for step in configured.steps if request.only in (None, step.name)]
         taken = [step for step in asked if not step.skip and step.inapplicable(meta) is None]
-        required = [reftype for step in taken for reftype in step.references]
+        required = [reftype for step in taken for reftype in step.requires(meta)]
         files = request.chooser.choose(meta, required, [reftype for step in taken for reftype in step.optional])
         if self.home != "cpu":
             backend.open(self.home)  # the current device is each thread's own

@@ -40,6 +40,11 @@ class Meta:
         return tuple(self.cards.get(keyword) for keyword in SETUP)
 
     @property
+    def is_irs2(self) -> bool:
+        """Whether the frames are NIRSpec's of 3200 rows, pixels and reference samples interleaved (``gpujw.irs2``)."""
+        return bool(self.get("INSTRUME") == "NIRSPEC" and self.get("NAXIS2", 0) > 2048)
+
+    @property
     def is_tso(self) -> bool:
         """Whether this is a time series: by its EXP_TYPE or TSOVISIT, with more than one integration."""
         types = {"NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS", "NRS_BRIGHTOBJ", "MIR_LRS-SLITLESS"}
@@ -50,7 +55,7 @@ class Meta:
 SETUP = (
     *("INSTRUME", "DETECTOR", "EXP_TYPE", "SUBARRAY", "SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2"),
     *("FASTAXIS", "SLOWAXIS", "NOUTPUTS", "READPATT", "NINTS", "NGROUPS", "NFRAMES", "GROUPGAP", "FRMDIVSR"),
-    *("DRPFRMS1", "TFRAME", "TGROUP", "INTSTART", "ZEROFRAM", "GAINFACT"),
+    *("DRPFRMS1", "TFRAME", "TGROUP", "INTSTART", "ZEROFRAM", "GAINFACT", "NAXIS2", "NRS_NORM", "NRS_REF"),
 )
 
 

@@ -100,8 +100,6 @@ def stage1(meta: Meta) -> Mode:
             f"{meta.path}: EXP_TYPE {meta['EXP_TYPE']} is calibrated by calwebb_{mode.stage1}, "
             "which is not in this version of gpujw"
         )
-    if meta.get("READPATT", "").startswith("NRSIRS2"):
-        raise StepError(f"{meta.path}: READPATT {meta['READPATT']} (NIRSpec IRS2) is not in this version of gpujw")
     if meta.get("MSTR_RD1") is not None:
         raise StepError(
             f"{meta.path}: SUBARRAY {meta.get('SUBARRAY')}, of several stripes, is not in this version of gpujw"

@@ -67,16 +67,19 @@ class Outputs:
         unknown = ramps - {*names, "ramp"}
         if unknown:
             raise StepError(f"--save {', '.join(sorted(unknown))}: no such step; there are ramp, {', '.join(names)}")
-        source, (nint, _, ny, nx) = self._source, self._source.shape
+        source = self._source
+        shapes = _shapes(stages, source)
         fitted = any(stage.step.name == "ramp_fit" and stage.skipped is None for stage in stages)
         if fitted:
+            nint, _, ny, nx = shapes["ramp_fit"]
             model = "IFUImageModel" if modes.is_ifu(source.meta) else "ImageModel"
             for suffix, shape, kind in (("rate", (ny, nx), model), ("rateints", (nint, ny, nx), "CubeModel")):
                 path = products.product_path(folder, source.path, suffix)
                 self._files[suffix] = products.slopes_product(path, source, shape, kind, cards)
         for name in sorted(ramps - {"ramp_fit", "gain_scale"} if fitted else ramps or {"ramp"}):
             path = products.product_path(folder, source.path, name)
-            self._files[name] = products.ramp_product(path, source, source.shape, cards)
+            whole = shapes.get(CALIBRATED if name == "ramp" else name, source.shape)
+            self._files[name] = products.ramp_product(path, source, whole, cards)
         self._make(folder)
 
     def _make(self, folder: Path) -> None:
@@ -146,6 +149,16 @@ class Outputs:
         """Leave nothing behind that is not whole."""
         for file in self._files.values():
             file.abort()
+
+
+def _shapes(stages: Sequence[Stage], source: io.Source) -> dict[str, tuple[int, int, int, int]]:
+    """The exposure's ``nint, ngroup, ny, nx`` after each step."""
+    shape, shapes = source.shape, {}
+    for stage in stages:
+        if stage.skipped is None:
+            shape = stage.step.shape(source.meta, shape)
+        shapes[stage.step.name] = shape
+    return shapes
 
 
 def status_cards(stages: Sequence[Stage], files: Mapping[str, Path | None], given: Mapping[str, str]) -> dict[str, Any]:

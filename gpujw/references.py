@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpujw import dq
+from gpujw import dq, irs2
 from gpujw.errors import ReferenceError
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class Reference:
     def dq(self, extension: str = "DQ") -> NDArray[np.uint32]:
         """Flags ``[..., ny, nx]`` in the standard bits, translated by the file's DQ_DEF, cut likewise; zeros where none."""
         if extension not in self:
-            return np.zeros((self.meta["SUBSIZE2"], self.meta["SUBSIZE1"]), np.uint32)
+            rows = irs2.ROWS if "SCI" in self and self._is_irs2(self.shape()) else self.meta["SUBSIZE2"]
+            return np.zeros((rows, self.meta["SUBSIZE1"]), np.uint32)
         flags = self._cut(extension, np.uint32)
         if "DQ_DEF" not in self or not flags.any():
             return flags
@@ -116,8 +117,13 @@ class Reference:
         image: NDArray[Any] = self._images[extension]
         return image
 
+    def _is_irs2(self, shape: tuple[int, ...]) -> bool:
+        return self.meta.is_irs2 and shape[-2] == irs2.ROWS
+
     def _window(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
-        """The rows and columns of the file that the exposure's subarray covers."""
+        """The rows and columns of the file that the exposure's subarray covers: all, of IRS2 frames."""
+        if self._is_irs2(shape):
+            return slice(None), slice(None)
         cuts = []
         for axis, length in ((2, shape[-2]), (1, shape[-1])):
             start, size = self.meta[f"SUBSTRT{axis}"], self.meta[f"SUBSIZE{axis}"]

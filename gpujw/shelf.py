@@ -46,7 +46,7 @@ class Shelf:
             raise type(error)(f"{meta.path}, step {step.name}: {error}") from error
 
     def _tables(self, step: Step, meta: Meta, refs: Mapping[str, Reference | None]) -> Tables:
-        wanted = [refs.get(reftype) for reftype in (*step.references, *step.optional)]
+        wanted = [refs.get(reftype) for reftype in (*step.requires(meta), *step.optional)]
         key = (step, meta.setup, tuple(ref and (str(ref.path), ref.path.stat().st_mtime_ns) for ref in wanted))
         if key not in self._shelf:
             self._shelf[key] = step.prepare(refs, meta).moved(self._put)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gpujw import backend
+from gpujw.errors import StepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,9 @@ class Tables:
         """What a block of these rows and columns of the exposure needs."""
 
         def window(array: Any) -> Any:
+            if rows.stop > array.shape[0]:
+                held = f"reference data of {array.shape[0]} rows, an exposure of {rows.stop}"
+                raise StepError(f"{held}: IRS2 frames must go through refpix, which takes their reference samples away")
             part = array[rows]
             whole = columns.indices(array.shape[-1])[:2] == (0, array.shape[-1])
             return part if whole else backend.of(array).xp.ascontiguousarray(part[..., columns])
@@ -99,6 +103,14 @@ class Step:
         """Reference data, decoded and cut to the exposure, as host arrays; kept on the device for all that share them."""
         return Tables()
 
+    def requires(self, meta: Meta) -> tuple[str, ...]:
+        """Reference types without which an exposure with these keywords does not take this step."""
+        return self.references
+
+    def shape(self, meta: Meta, shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """The exposure's ``nint, ngroup, ny, nx`` after this step, of ``shape`` before it."""
+        return shape
+
     def measure(self, edges: Mapping[str, Ramp], tables: Tables) -> Tables:
         """What is measured on the four-pixel edges of the frames, for a step that ``measures``."""
         raise NotImplementedError
@@ -145,7 +157,7 @@ def why_skipped(step: Step, files: Mapping[str, Any], meta: Meta) -> str | None:
         return "skip=True"
     if reason := step.inapplicable(meta):
         return reason
-    absent = [reftype for reftype in step.references if files.get(reftype) is None]
+    absent = [reftype for reftype in step.requires(meta) if files.get(reftype) is None]
     return f"reference {absent[0]} is N/A" if absent else None
 
 

@@ -96,7 +96,7 @@ def _keep(whole: Ramp, block: Ramp) -> None:
 def _measure(stages: Sequence[Stage], loader: Loader, shape: tuple[int, int, int, int]) -> None:
     """Let each step that measures on the frame's edges do so, on edges taken through the steps before it."""
     for i, stage in enumerate(stages):
-        if stage.step.measures:
+        if stage.step.measures and not stage.step.whole(loader.meta):
             before = [Stage(s.step, s.tables) for s in stages[:i]]
             halo = sum(s.step.halo(loader.meta) for s in before)
             with stage.timed(loader.backend.xp):

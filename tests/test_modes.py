@@ -34,7 +34,6 @@ def test_every_exposure_type_of_the_data_models_has_a_row():
     ("cards", "error", "told"),
     [
         ({"EXP_TYPE": "NRC_DARK"}, StepError, "calwebb_dark"),
-        ({"EXP_TYPE": "NRS_IFU", "READPATT": "NRSIRS2RAPID"}, StepError, "IRS2"),
         ({"EXP_TYPE": "NRC_IMAGE", "MSTR_RD1": 1, "SUBARRAY": "SUB40STRIPE1_DHS"}, StepError, "SUB40STRIPE1_DHS"),
         ({"EXP_TYPE": "XXX"}, InputError, "XXX"),
         ({}, InputError, "EXP_TYPE"),

@@ -48,7 +48,7 @@ def selections() -> dict[str, dict[str, list[Row]]]:
     table: dict[str, dict[str, list[Row]]] = {}
     for mode in (load(name) for name in MODES):
         rows = table.setdefault(mode.detector.instrument.lower(), {})
-        kinds = references.kinds(mode.detector)
+        kinds = references.kinds(mode)
         made = {kind.reftype: (references.filename(mode, kind), _KEYS[kind.full_frame]) for kind in kinds}
         for reftype, (name, known) in {**made, **_extras(mode)}.items():
             row = _key(mode, reftype, known), name
@@ -63,7 +63,7 @@ def selections() -> dict[str, dict[str, list[Row]]]:
 # Keywords that choose among the detector's own files and among those of a mode; the others match anything.
 _KEYS = {True: ("detector",), False: ("detector", "subarray", "readpatt")}
 # Types that some exposures of the instrument do without.
-_PARTIAL = {"ipc", "pars-jumpstep"}
+_PARTIAL = {"ipc", "pars-jumpstep", "refpix"}
 
 
 def _extras(mode: Mode) -> dict[str, tuple[str, tuple[str, ...]]]:

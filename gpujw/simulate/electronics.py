@@ -1,4 +1,5 @@
-"""What the read-out adds to the counts: amplifier drifts, odd-even offsets, 1/f noise along the detector's rows."""
+"""What the read-out adds to the counts: amplifier drifts, odd-even offsets, 1/f noise along the detector's rows or, in
+NIRSpec's IRS2 readout, from sample to sample."""
 
 from __future__ import annotations
 
@@ -6,11 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpujw import irs2
+from gpujw.simulate import pixels
+
 if TYPE_CHECKING:
     from gpujw.simulate.mode import Mode
 
 AMPLIFIERS = 4
 OWN_NOISE = 0.3  # part of the 1/f noise that belongs to one amplifier alone: no reference column tells it to the others
+
+SHARE = 0.8  # of the amplifiers' common noise that the reference output of IRS2 sees
+#: Bins of a frame's spectrum at which the IRS2 weights turn from the amplifiers' own references to the reference output,
+#: and beyond which nothing is taken from that.
+CROSSOVER, CUTOFF = 3000, 24000
+#: Reference samples of NRS1 that are noisy: output, which of the two reference pixels of a step, and which steps.
+NOISY = ((1, 1, (3, 4)), (2, 2, (17,)), (3, 1, (0, 31)), (3, 2, (31,)), (4, 2, (9,)))
 
 
 class Readout:
@@ -48,6 +59,73 @@ class Readout:
         if self.mode.row_noise:
             field = field + self.rows[integration, group, amplifier, slow].T
         return np.asarray(field.T if along_y else field)
+
+
+class IRS2Readout:
+    """The same for IRS2 frames, whose samples are one series in time: levels that walk from group to group, 1/f noise.
+
+    All amplifiers share most of the noise, and so do their reference samples; the reference output sees that alone.
+    """
+
+    def __init__(self, mode: Mode, random: np.random.Generator) -> None:
+        self.mode, self.random = mode, random
+        steps = random.standard_normal((mode.nints, mode.ngroups, irs2.OUTPUTS, 1, 1), np.float32)
+        self.levels = np.cumsum(steps, axis=1) * np.float32(mode.drift)
+        self.pedestal = pixels.pedestal(mode)
+        self._last: tuple[tuple[int, int], np.ndarray] = (-1, -1), np.empty(0)
+
+    def offset(self, integration: int, group: int, rows: slice) -> np.ndarray:
+        """Offsets of one group, float32, ``[ny, nx]``; ``rows`` must be all."""
+        return np.asarray(self._noise(integration, group)[irs2.is_pixel(irs2.ROWS, reverse=False)][rows])
+
+    def samples(self, integration: int, group: int) -> np.ndarray:
+        """Counts of a frame in which no pixel saw light, ``[ROWS, PIXELS]`` float32."""
+        scatter = np.full((irs2.ROWS, 1), self.mode.detector.readnoise * self.mode.nframes**-0.5, np.float32)
+        scatter[noisy_rows()] *= 8
+        unit = self.random.standard_normal((irs2.ROWS, irs2.PIXELS), np.float32)
+        return np.asarray(self.pedestal + self._noise(integration, group) + unit * scatter)
+
+    def _noise(self, integration: int, group: int) -> np.ndarray:
+        if self._last[0] != (integration, group):
+            size, rows = irs2.PIXELS * irs2.ticks(irs2.ROWS), irs2.rows_in_time(irs2.ROWS, reverse=False)
+            common = _pink(self.random, (size,))
+            series = np.float32(OWN_NOISE) * _pink(self.random, (irs2.OUTPUTS, size)) + common
+            series[0] = np.float32(SHARE) * common
+            lines = np.float32(self.mode.row_noise) * series.reshape(irs2.OUTPUTS, irs2.PIXELS, -1)
+            frame = np.empty((irs2.ROWS, irs2.PIXELS), np.float32)
+            frame[rows] = lines.swapaxes(1, 2)[:, irs2.tick_of(irs2.ROWS)] + self.levels[integration, group]
+            self._last = (integration, group), frame
+        return self._last[1]
+
+
+def noisy_rows() -> np.ndarray:
+    """Rows of an IRS2 frame of NRS1 that hold the samples of ``NOISY``."""
+    length = irs2.ROWS // irs2.OUTPUTS
+    first = [
+        output * length + irs2.NORMAL // 2 + step * irs2.PERIOD + 2 * ((which == 2) != (output % 2 == 0))
+        for output, which, steps in NOISY
+        for step in steps
+    ]
+    return np.array([row + sample for row in first for sample in range(2)])
+
+
+def irs2_weights() -> dict[str, np.ndarray]:
+    """The columns of the ``refpix`` reference file that undo ``IRS2Readout``: real and imaginary part of each bin in turn.
+
+    Slow noise is known from an amplifier's own references, of which 8 of 22 ticks in a line of 712 are filled; faster
+    noise from the reference output, as far as it stands above the noise of reading that.
+    """
+    ticks = irs2.ticks(irs2.ROWS)
+    size = irs2.PIXELS * ticks
+    frequency = np.abs(np.fft.fftfreq(size, 1 / size))
+    slow = 1 / (1 + (frequency / CROSSOVER) ** 4)
+    filled = 2 * irs2.REFERENCE * irs2.NORMAL * 2 / ticks
+    shared = (1 - slow) / (1 + (frequency / CUTOFF) ** 4) / SHARE
+    columns = {}
+    for k in range(4):
+        for name, weight in (("alpha", shared), ("beta", slow / filled)):
+            columns[f"{name}_{k}"] = weight.astype(np.complex64).view(np.float32)
+    return columns
 
 
 def _indices(mode: Mode) -> tuple[np.ndarray, np.ndarray]:

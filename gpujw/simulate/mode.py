@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gpujw import irs2
 from gpujw.errors import UsageError
 
 TABLE: dict[str, Any] = tomllib.loads(files("gpujw.tables").joinpath("simulate.toml").read_text("utf-8"))
@@ -111,6 +112,16 @@ class Mode:
     def shape(self) -> tuple[int, int]:
         """Rows and columns in the science orientation."""
         return self.size[1], self.size[0]
+
+    @property
+    def irs2(self) -> bool:
+        """Whether pixels come down interleaved with reference samples (:mod:`gpujw.irs2`)."""
+        return self.readpatt.startswith("NRSIRS2")
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame as it comes down."""
+        return (irs2.ROWS, irs2.PIXELS) if self.irs2 else self.shape
 
     @property
     def cut(self) -> tuple[slice, slice]:

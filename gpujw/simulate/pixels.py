@@ -92,8 +92,8 @@ def _band(detector: Detector, index: int) -> Pixels:
 
 
 def pedestal(mode: Mode) -> np.ndarray:
-    """[ny, nx] raw counts of an empty pixel right after reset, float32: what the superbias reference holds."""
-    detector, (ny, nx) = mode.detector, mode.shape
+    """Raw counts of an empty pixel right after reset, float32, of a frame: what the superbias reference holds."""
+    detector, (ny, nx) = mode.detector, mode.frame_shape
     random = detector.rng(f"bias {mode.readpatt} {mode.subarray}")
     scatter = np.float32(150 if detector.miri else 250)
     bias = random.standard_normal((ny, nx), np.float32) * scatter + np.float32(detector.bias)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from gpujw import dq
+from gpujw import dq, irs2
 from gpujw.simulate import electronics, events, pixels
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def expose(
     random: np.random.Generator,
 ) -> Exposure:
     """Reads out one exposure of ``rate[ny, nx]`` (DN/s); ``kernel`` [k, k] couples neighbouring pixels."""
-    readout = electronics.Readout(mode, random)
+    readout = electronics.IRS2Readout(mode, random) if mode.irs2 else electronics.Readout(mode, random)
     out = Exposure(
-        np.empty((mode.nints, mode.ngroups, *mode.shape), np.uint16),
+        np.empty((mode.nints, mode.ngroups, *mode.frame_shape), np.uint16),
         np.empty((mode.nints, *mode.shape), np.uint16) if mode.zero_frame else None,
         np.zeros(mode.shape, bool),
     )
@@ -131,7 +131,11 @@ def expose(
 
 
 def _integrate(
-    block: Block, integration: int, readout: electronics.Readout, deposits: events.Deposits, out: Exposure
+    block: Block,
+    integration: int,
+    readout: electronics.Readout | electronics.IRS2Readout,
+    deposits: events.Deposits,
+    out: Exposure,
 ) -> None:
     """One integration of one block, from reset to the last group."""
     mode, rows = block.mode, block.rows
@@ -150,7 +154,12 @@ def _integrate(
                 mean += (block.sample(charge, steps[1:], hits) - mean) * np.float32(1 - 1 / mode.nframes)
         else:
             mean = block.sample(charge, steps, hits)
-        out.ramp[integration, group, rows] = counts = _digitise(mean + fixed)
+        counts = _digitise(mean + fixed)
+        if isinstance(readout, electronics.IRS2Readout):
+            out.ramp[integration, group] = _digitise(readout.samples(integration, group))
+            out.ramp[integration, group, irs2.is_pixel(irs2.ROWS, reverse=False)] = counts
+        else:
+            out.ramp[integration, group, rows] = counts
         out.saturated[rows] |= counts >= block.level
 
 
@@ -208,9 +217,11 @@ def _blocks(
     photons[detector.has(dq.DEAD | dq.REFERENCE_PIXEL)] = 0
     level = pixels.saturation_level(mode.detector, detector)
     bias = pixels.pedestal(mode)
+    if mode.irs2:
+        bias = bias[irs2.is_pixel(irs2.ROWS, reverse=False)]
     reset = reset_pattern(mode) if mode.detector.miri else bias
     settles = settling_pattern(mode)
-    height = ny if mode.ipc else max(1, BLOCK // nx)
+    height = ny if mode.ipc or mode.irs2 else max(1, BLOCK // nx)
     for start in range(0, ny, height):
         rows = slice(start, min(ny, start + height))
         yield Block(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
 
-from gpujw import dq
-from gpujw.simulate import pixels, ramp
+from gpujw import dq, irs2
+from gpujw.simulate import electronics, pixels, ramp
 from gpujw.simulate.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from gpujw.simulate.mode import Detector, Mode
+    from gpujw.simulate.mode import Mode
     from gpujw.simulate.pixels import Pixels
 
 RSCD_SKIP = {"FULL": (1, 4), "SUB64": (1, 3)}  # groups that the first and the later integrations lose
@@ -45,6 +45,7 @@ KINDS = {
         Kind("gain", "GainModel"),
         Kind("readnoise", "ReadnoiseModel"),
         Kind("rscd", "RSCDModel"),
+        Kind("refpix", "IRS2Model", full_frame=False),
         Kind("superbias", "SuperBiasModel", ("DO_NOT_USE", "UNRELIABLE_BIAS"), full_frame=False),
         Kind("reset", "ResetModel", ("DO_NOT_USE", "UNRELIABLE_BIAS"), full_frame=False),
         Kind("dark", "DarkModel", ("DO_NOT_USE", "HOT", "UNRELIABLE_DARK"), full_frame=False),
@@ -52,10 +53,11 @@ KINDS = {
 }
 
 
-def kinds(detector: Detector) -> tuple[Kind, ...]:
-    """What is made for a mode of this detector."""
-    absent = {"superbias"} if detector.miri else {"reset", "rscd"}
-    return tuple(kind for kind in KINDS.values() if kind.reftype not in absent)
+def kinds(mode: Mode) -> tuple[Kind, ...]:
+    """What is made for a mode: of IRS2 readout the mask is its own, for it has the frame's rows."""
+    absent = {"superbias"} if mode.detector.miri else {"reset", "rscd"}
+    made = [kind for kind in KINDS.values() if kind.reftype not in absent | ({"refpix"} if not mode.irs2 else set())]
+    return tuple(replace(kind, full_frame=False) if mode.irs2 and kind.reftype == "mask" else kind for kind in made)
 
 
 def filename(mode: Mode, kind: Kind) -> str:
@@ -71,7 +73,7 @@ def dark_frames(mode: Mode) -> int:
 
 def write_all(folder: Path, mode: Mode) -> None:
     """Writes to ``folder`` what ``mode`` needs and is not there yet, or is a dark that is too short."""
-    absent = [kind for kind in kinds(mode.detector) if not _serves(folder / filename(mode, kind), mode, kind)]
+    absent = [kind for kind in kinds(mode) if not _serves(folder / filename(mode, kind), mode, kind)]
     if not absent:
         return
     full = pixels.build(mode.detector)
@@ -91,14 +93,15 @@ def _write(path: Path, mode: Mode, kind: Kind, full: Pixels) -> None:
         _append_dark(path, mode, kind, full)
         return
     makers: dict[str, Callable[[Mode, Pixels], dict[str, Any]]] = {
-        "mask": lambda _, every: {"DQ": every.dq},
+        "mask": _mask,
         "saturation": _saturation,
         "linearity": _linearity,
         "gain": _gain,
         "readnoise": lambda _, every: {"SCI": every.readnoise * np.float32(2**0.5)},  # of a difference of two reads
-        "superbias": lambda here, every: {"SCI": pixels.pedestal(here), "DQ": every.dq[here.cut]},
+        "superbias": lambda here, every: {"SCI": pixels.pedestal(here), "DQ": _frame_flags(here, every)},
         "reset": _reset,
         "rscd": lambda *_: {"RSCD_GROUP_SKIP": _rscd()},
+        "refpix": lambda *_: _irs2(),
     }
     arrays = makers[kind.reftype](mode, full)
     fits.HDUList([primary, *_extensions(arrays, kind)]).writeto(path)
@@ -160,6 +163,30 @@ def header(name: str, mode: Mode, kind: Kind) -> fits.Header:
 
 def _model(mode: Mode, kind: Kind) -> str:
     return "DarkMIRIModel" if kind.reftype == "dark" and mode.detector.miri else kind.model
+
+
+def _frame_flags(mode: Mode, full: Pixels) -> np.ndarray:
+    """Flags of the pixels, at their places in a frame as it comes down."""
+    flags = full.dq[mode.cut]
+    return np.asarray(irs2.interleave(flags, reverse=False, fill=dq.REFERENCE_PIXEL)) if mode.irs2 else flags
+
+
+def _mask(mode: Mode, full: Pixels) -> dict[str, Any]:
+    """Of IRS2 frames, BAD_REF_PIXEL tells of reference samples alone: one of the two that a noisy pixel gives."""
+    if not mode.irs2:
+        return {"DQ": full.dq}
+    flags = _frame_flags(mode, full) & ~np.uint32(dq.BAD_REF_PIXEL)
+    flags[electronics.noisy_rows()[:2]] |= np.uint32(dq.BAD_REF_PIXEL | dq.DO_NOT_USE)
+    return {"DQ": flags}
+
+
+def _irs2() -> dict[str, Any]:
+    columns = electronics.irs2_weights()
+    weights = np.zeros(columns["alpha_0"].size, [(name, "f4") for name in columns])
+    for name, column in columns.items():
+        weights[name] = column
+    rows = [(output, which, sum(1 << step for step in steps)) for output, which, steps in electronics.NOISY]
+    return {"IRS2": weights, "DQ": np.array(rows, [("OUTPUT", "u2"), ("ODD_EVEN", "u2"), ("MASK", "u4")])}
 
 
 def _saturation(mode: Mode, full: Pixels) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from stdatamodels.jwst.datamodels import Level1bModel
 
+from gpujw import irs2
 from gpujw.simulate import pointing
 from gpujw.simulate.mode import TABLE
 
@@ -199,6 +200,8 @@ def _exposure(mode: Mode, exposure: int) -> dict[str, Any]:
         "data_problem": False,
         "sca_num": mode.detector.sca,
     }
+    if mode.irs2:
+        values |= {"nrs_normal": irs2.NORMAL, "nrs_reference": irs2.REFERENCE}
     return {f"exposure.{key}": value for key, value in values.items()} | _barycentre(start, middle, end, shift)
 
 

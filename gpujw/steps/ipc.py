@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gpujw import backend
+from gpujw import backend, irs2
 from gpujw.errors import ReferenceError, StepError
 from gpujw.step import Step, Tables
 
@@ -34,7 +34,7 @@ class IPC(Step):
 
     def halo(self, meta: Meta) -> int:
         """The reach of the largest kernel taken, for the keywords do not tell the kernel's."""
-        return REACH
+        return irs2.halo(REACH) if meta.is_irs2 else REACH
 
     def prepare(self, refs: Mapping[str, Reference | None], meta: Meta) -> Tables:
         """The kernel ``[ky, kx]``.
@@ -42,15 +42,12 @@ class IPC(Step):
         Raises
         ------
         StepError
-            For IRS2 readout and for kernels that vary over the detector.
+            For kernels that vary over the detector.
         ReferenceError
             For a kernel with an even side, or too large.
         """
         reference = refs["ipc"]
         assert reference is not None
-        if "IRS2" in meta.get("READPATT", ""):
-            readout = f"READPATT {meta['READPATT']}: IRS2 readout"
-            raise StepError(f"{meta.path}: ipc does not support {readout}; skip=True leaves the step out")
         shape = list(reference.shape())
         if len(shape) != 2:
             raise StepError(
@@ -61,12 +58,21 @@ class IPC(Step):
             raise ReferenceError(
                 f"{reference.path}: the ipc kernel is of shape {shape}; sides must be odd and at most {2 * REACH + 1}"
             )
-        return Tables(fixed={"kernel": reference.uncut()})
+        plan = irs2.plan(reverse=irs2.reverse(meta)) if meta.is_irs2 else {}
+        return Tables(fixed={"kernel": reference.uncut(), **plan})
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
-        """Counts without the coupling; reference pixels stay as they are."""
+        """Counts without the coupling; reference pixels stay as they are, and so do the reference samples of IRS2."""
         convolve = backend.of(ramp.data).kernel("convolve").convolve_inplace
-        convolve(ramp.data, tables["kernel"], **reference_edges(ramp))
+        if ramp.meta.is_irs2:
+            before = irs2.pixels_before(reverse=irs2.reverse(ramp.meta))
+            rows = slice(*(int(before[row]) for row in (ramp.rows.start, ramp.rows.stop)))
+            pixels = irs2.rows_of_pixels(ramp.rows, tables, ramp.meta)
+            data = ramp.data[:, :, pixels]
+            convolve(data, tables["kernel"], **reference_edges(ramp.replace(data=data, rows=rows)))
+            ramp.data[:, :, pixels] = data
+        else:
+            convolve(ramp.data, tables["kernel"], **reference_edges(ramp))
         return ramp
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gpujw import backend
+from gpujw import backend, irs2
 from gpujw.errors import StepError, UsageError
 from gpujw.step import Step, Tables
+from gpujw.steps import refpix_irs2
 from gpujw.steps.refpix_measure import NEAR_IR, measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gpujw.exposure import Meta, Ramp
+    from gpujw.references import Reference
 
 MIRI = (1032, 1024)  # columns, rows
 
@@ -23,7 +25,8 @@ class RefPix(Step):
     """Correct drifts of the readout by the reference pixels along the detector's edges.
 
     Near-infrared: levels by amplifier and parity of the column, from the reference rows, then a running median of the
-    reference columns. MIRI: levels by output and parity of the row.
+    reference columns. MIRI: levels by output and parity of the row. NIRSpec's IRS2 frames: amplifier by amplifier, from
+    the reference output and interleaved reference samples, which are then left out unless ``preserve_irs2_refpix``.
     """
 
     status: ClassVar[str] = "S_REFPIX"
@@ -60,13 +63,33 @@ class RefPix(Step):
         """Rows of the running median: ``side_smoothing_length``, made odd."""
         return self.side_smoothing_length | 1
 
+    def requires(self, meta: Meta) -> tuple[str, ...]:
+        """The weights of reference output and reference samples, for IRS2 frames."""
+        return ("refpix",) if meta.is_irs2 else ()
+
+    def whole(self, meta: Meta) -> bool:
+        """The noise of an IRS2 frame is corrected in the order of time, in which a row is spread over all of it."""
+        return meta.is_irs2
+
+    def shape(self, meta: Meta, shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """IRS2 frames lose the rows that hold no pixels."""
+        stripped = meta.is_irs2 and not self.preserve_irs2_refpix
+        return (*shape[:2], irs2.PIXELS, shape[3]) if stripped else shape
+
+    def prepare(self, refs: Mapping[str, Reference | None], meta: Meta) -> Tables:
+        """For IRS2 frames the weights of their references; nothing for others."""
+        reference = refs.get("refpix") if meta.is_irs2 else None
+        if reference is None:
+            return Tables()
+        return Tables(fixed=refpix_irs2.prepare(reference, meta, preserve=self.preserve_irs2_refpix))
+
     def inapplicable(self, meta: Meta) -> str | None:
         """Subarrays of MIRI, and those that reach beyond the detector, are left as they are.
 
         Raises
         ------
         StepError
-            For what this version cannot correct: IRS2 readout and the algorithm ``sirs``.
+            For what this version cannot correct: other IRS2 frames than flight's, and the algorithm ``sirs``.
         """
         size = meta["SUBSIZE1"], meta["SUBSIZE2"]
         if meta["INSTRUME"] == "MIRI":
@@ -79,8 +102,11 @@ class RefPix(Step):
 
     def _check_supported(self, meta: Meta) -> None:
         unsupported = None
-        if "IRS2" in meta.get("READPATT", ""):
-            unsupported = f"READPATT {meta['READPATT']}: IRS2 readout"
+        if meta.is_irs2:
+            found = meta["NAXIS2"], meta.get("NRS_NORM", irs2.NORMAL), meta.get("NRS_REF", irs2.REFERENCE)
+            if found != (irs2.ROWS, irs2.NORMAL, irs2.REFERENCE):
+                allowed = f"allowed are {irs2.ROWS}, {irs2.NORMAL}, {irs2.REFERENCE}"
+                unsupported = f"IRS2 frames with NAXIS2, NRS_NORM, NRS_REF of {found}: {allowed}"
         elif self.refpix_algorithm == "sirs" and "FULL" in meta.get("SUBARRAY", ""):
             unsupported = "refpix_algorithm='sirs' (allowed is 'median')"
         if unsupported is not None:
@@ -101,6 +127,8 @@ class RefPix(Step):
 
     def __call__(self, ramp: Ramp, tables: Tables) -> Any:
         """The counts less the levels; zeros of the zero frame, which mark saturated pixels, stay zero."""
+        if ramp.meta.is_irs2:
+            return refpix_irs2.correct(ramp, tables, self)
         subtract = backend.of(ramp.data).kernel("refpix").subtract_inplace
         start = ramp.rows.start
         subtract(ramp.data, tables["columns"], tables["rows"], row_start=start, keep_zeros=False)

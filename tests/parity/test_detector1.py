@@ -20,6 +20,7 @@ MODES = [
     ("miri", {"ngroups": 12}),
     ("niriss-sub80", {}),
     ("nirspec-full", {}),
+    ("nirspec-irs2", {"ngroups": 5}),
     ("miri-sub", {}),
     ("nircam-sub", {}),
     ("fgs", {}),

@@ -67,6 +67,4 @@ def test_kernels_that_it_takes():
     for shape in ((2, 3), (3, 4), (9, 3)):
         with pytest.raises(ReferenceError, match="jwst_nircam_ipc_0002.fits"):
             prepared(np.zeros(shape))
-    with pytest.raises(StepError, match="IRS2"):
-        IPC().prepare({"ipc": FakeReference(COUPLING)}, meta_of(READPATT="NRSIRS2"))
     assert IPC().status == "S_IPC" and IPC().name == "ipc" and IPC().halo(FULL) == 3

@@ -255,7 +255,7 @@ def test_what_takes_the_step():
 @pytest.mark.parametrize(
     ("parameters", "others", "named"),
     [
-        ({}, {"READPATT": "NRSIRS2RAPID", "INSTRUME": "NIRSPEC"}, "NRSIRS2RAPID"),
+        ({}, {"NAXIS2": 3200, "NRS_NORM": 8, "INSTRUME": "NIRSPEC"}, "3200, 8, 4"),
         ({"refpix_algorithm": "sirs"}, {"SUBARRAY": "FULL"}, "sirs"),
     ],
 )

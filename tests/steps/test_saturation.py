@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpujw.dq import DO_NOT_USE, NO_SAT_CHECK, SATURATED
-from gpujw.errors import InputError, StepError
+from gpujw.errors import InputError
 from gpujw.steps.saturation import Saturation
 
 from .fakes import FakeReference, in_blocks, meta_of, on_device, ramp_of
@@ -91,8 +91,6 @@ def test_a_negative_growth_is_none():
 
 def test_what_it_refuses():
     assert Saturation().inapplicable(META) is None
-    with pytest.raises(StepError, match="NRSIRS2RAPID: IRS2 readout"):
-        Saturation().inapplicable(meta_of(READPATT="NRSIRS2RAPID"))
     with pytest.raises(InputError, match="NFRAMES"):
         Saturation().halo(meta_of(NFRAMES=None))
     assert Saturation().status == "S_SATURA" and Saturation().name == "saturation"
