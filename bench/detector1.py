@@ -44,6 +44,7 @@ SHAPES = {
     "miri": Shape("miri", 20, 2),
     "miri+showers": Shape("miri", 20, 2, {"jump": {"find_showers": True}}, cold=True),
     "bots": Shape("nirspec-bots", 5, 500),
+    "irs2": Shape("nirspec-irs2", 10, 2),
 }
 
 

@@ -12,7 +12,8 @@ from gpujw.errors import UsageError
 Mode = Annotated[
     str,
     typer.Option(
-        help="Which kind of exposure: nircam, niriss, nirspec-bots, miri, niriss-sub80, nirspec-full, miri-sub, nircam-sub, fgs."
+        help="Which kind of exposure: nircam, niriss, nirspec-bots, miri, niriss-sub80, nirspec-full, nirspec-irs2, miri-sub, "
+        "nircam-sub, fgs."
     ),
 ]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]

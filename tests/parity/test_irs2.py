@@ -92,8 +92,9 @@ def test_refpix(detector, sizes, parameters):
     tables = on_device(step.prepare({"refpix": reference}, meta))
     mine = step(ramp_of(data, meta, pixeldq=pixeldq).replace(meta=meta), tables)
     # Corrections of some 20 DN through 17 Fourier transforms in float32, each right to 1e-6 of that, are added to counts
-    # of up to 5000, float32 of which is 5e-4 apart. The peer takes means in float32, 4e-4 more of 3000 to 5000; and a sample that comes to equal
-    # its mean, or no longer does, for such a last bit is left out of its line or of the reference output, or is not.
+    # of up to 5000, float32 of which is 5e-4 apart. The peer takes means in float32, 4e-4 more of 3000 to 5000; and a
+    # sample that comes to equal its mean, or no longer does, for such a last bit is left out of its line or of the
+    # reference output, or is not.
     atol, share = (1.5e-3, 0.9995) if step.irs2_mean_subtraction else (5e-4, 1)
     assert mine.data.shape == theirs.data.shape
     assert (np.abs(mine.data - theirs.data) <= atol).mean() >= share
