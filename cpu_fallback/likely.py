@@ -211,7 +211,7 @@ def _count(used, x):
 
 @helper
 def _search(d, used, pattern, variance, fit, store, work, at, after, flags):
-    """Leave out what is best left out of each pixel ``at``; how many of them may have more, which are then the first of ``at``."""
+    """Leave out what is best left out of each pixel ``at``; how many, then the first of ``at``, may have more."""
     count, ndiff = at.size, len(d)
     own, noise, number = work[3:7], work[7], work[8]
     for j in range(count):
@@ -371,7 +371,7 @@ def _write(planes, dq, i, row, here, pixeldq, variance, fit, flags):
 
 @helper
 def _keep(planes, dq, i, kept, seen, chisq):
-    """Keep an integration's slope and variances together, add its chi-square, and its flags: DO_NOT_USE stays where all have it."""
+    """Keep an integration's slope and variances, add its chi-square and flags: DO_NOT_USE stays where all have it."""
     for k, plane in ((0, planes[0]), (1, planes[2]), (2, planes[3])):
         own = kept[k, i]
         for x in range(dq.size):

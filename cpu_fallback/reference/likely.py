@@ -37,7 +37,6 @@ def fit_ramps_inplace(
     flags, variances by photons and by read noise ((DN/s)^2); and chi-square ``[ny, nx]``, the sum of the integrations'.
     Fit: Brandt 2024, PASP 136, 045004; jumps: Brandt 2024, PASP 136, 045005.
     """
-    inside = slice(*rows)
     nint, nrow, nx = len(data), rows[1] - rows[0], data.shape[3]
     planes, dq = np.empty((5, nint, nrow, nx)), np.empty((nint, nrow, nx), np.uint32)
     for i in range(nint):

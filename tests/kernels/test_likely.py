@@ -38,9 +38,7 @@ def fitted(module, arrays, *, put=np.array, get=np.array, nframes=1, groupgap=0,
     pattern = difference_pattern(reads(ngroup, nframes, groupgap, zeroframe is not None))
     options = {"zeroframe": zeroframe, "dark_rate": dark}
     options = {name: None if frame is None else put(frame) for name, frame in options.items()}
-    rate, ints, chisq = module.fit_ramps_inplace(
-        *held, put(pattern), rows=rows or (0, ny), nframes=nframes, **options
-    )
+    rate, ints, chisq = module.fit_ramps_inplace(*held, put(pattern), rows=rows or (0, ny), nframes=nframes, **options)
     for k in (0, 2, 3, 4):
         np.testing.assert_array_equal(get(held[k]), arrays[k])
     fits = [dict(zip(PLANES, map(get, fit), strict=True)) for fit in (rate, ints)]

@@ -51,7 +51,7 @@ def blind(data, groupdq, gain, noise):
 
 
 def compare(arrays, *, nframes=1, groupgap=0, frames=True, share=1.0, **parameters):
-    """Share of ramps left out of the comparison, after the rest agree: flags equal, planes within 1e-5 or, of slopes, of errors."""
+    """Share of ramps left out of the comparison, after the rest agree: flags equal, planes within 1e-5, slopes of errors."""
     cards = {"INSTRUME": "NIRCAM", "NFRAMES": nframes, "GROUPGAP": groupgap, "TFRAME": TFRAME}
     cards["TGROUP"] = (nframes + groupgap) * TFRAME
     parameters = {"algorithm": "LIKELY", **parameters}
