@@ -28,9 +28,7 @@ def read_times(meta: Meta) -> list[NDArray[np.float64]]:
     """When the frames of each group are read, s."""
     nframes, frame = int(meta["NFRAMES"]), float(meta["TFRAME"])
     between = nframes + int(meta["GROUPGAP"])
-    return [
-        np.arange(1, nframes + 1, dtype=np.float64) * frame + k * between * frame for k in range(int(meta["NGROUPS"]))
-    ]
+    return [(np.arange(1.0, nframes + 1) + k * between) * frame for k in range(int(meta["NGROUPS"]))]
 
 
 def difference_pattern(times: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
