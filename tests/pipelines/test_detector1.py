@@ -129,7 +129,7 @@ def test_results_of_single_steps_chain(uncal, home, tmp_path):
     ("options", "error", "told"),
     [
         ({"persistence": {"skip": False}}, StepError, "persistence is not in this version"),
-        ({"ramp_fit": {"algorithm": "LIKELY"}}, StepError, "LIKELY"),
+        ({"ramp_fit": {"save_opt": True}}, StepError, "save_opt"),
         ({"jump": {"rejection": 5}}, UsageError, "no parameter 'rejection'"),
         ({"jumps": {"skip": True}}, UsageError, "no step 'jumps'"),
         ({"save": ["jumps"]}, StepError, "no such step"),
