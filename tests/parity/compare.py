@@ -41,9 +41,9 @@ class Row:
     pixels: int
     note: str = ""
 
-    def agrees(self, sci: float = SHARE, var: float = SHARE) -> bool:
-        """Within the promise."""
-        return self.dq >= DQ_SHARE and self.sci >= sci and self.err >= SHARE and self.var >= var
+    def agrees(self, dq: float = DQ_SHARE, sci: float = SHARE, err: float = SHARE, var: float = SHARE) -> bool:
+        """Within the promise, or the shares given."""
+        return self.dq >= dq and self.sci >= sci and self.err >= err and self.var >= var
 
     def __str__(self) -> str:
         parts = "".join(f"{100 * share:>12.5f}" for share in (self.dq, self.sci, self.err, self.var))

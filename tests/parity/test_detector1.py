@@ -66,6 +66,10 @@ def test_truth(mode, sizes, simulated, truths):
     assert ours.struck > 0 and ours.found >= theirs.found and ours.false <= theirs.false
 
 
+#: Of five groups in a row, where the median of the differences is not above 0, the peer finds no jump: a quotient of its
+#: formula is 0 / 0. So it misses some of 110 integrations, 7 in a million ramps; ours has them flagged.
+LIKELY_OF_FIVE = dict.fromkeys(("dq", "sci", "err", "var"), 0.999)
+
 OPTIONS = [
     ("nircam", {"ngroups": 6}, {"jump": {"expand_large_events": True}}),
     ("miri", {"ngroups": 12}, {"jump": {"find_showers": True}}),
@@ -96,7 +100,8 @@ OPTIONS = [
 def test_options(mode, sizes, steps, simulated, table):
     exposure = simulated(mode, **sizes)
     ours, theirs = exposure.ours(**steps), exposure.peer(**steps)
-    check(f"{mode} {' '.join(steps)}", ours, theirs, table, str(steps)[:60], **EXCEPTIONS.get(mode, {}))
+    shares = LIKELY_OF_FIVE if (mode, "ramp_fit" in steps) == ("nirspec-bots", True) else EXCEPTIONS.get(mode, {})
+    check(f"{mode} {' '.join(steps)}", ours, theirs, table, str(steps)[:60], **shares)
 
 
 def test_without_pars(simulated, table, monkeypatch):
