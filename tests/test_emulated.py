@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -93,12 +94,22 @@ def selection(mode):
     return [TESTS / "emulated" / "test_cuda.py", *(file for file in files if file.exists())]
 
 
+@pytest.fixture(scope="module")
+def runs():
+    """A pytest in each mode, the longest first, two at a time: a sanitizer keeps one core busy."""
+    options = ["-v", "-s", "--device", "emulated", "-m", "not parity and not faults", "-p", "no:cacheprovider"]
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            mode: pool.submit(python, mode, "-m", "pytest", *options, *map(str, selection(mode)))
+            for mode in ("asan", "tsan", "fast")
+        }
+
+
 @pytest.mark.emulated
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("mode", ["fast", "asan", "tsan"])
-def test_kernels_on_the_cpu(mode):
-    options = ["-v", "-s", "--device", "emulated", "-m", "not parity and not faults", "-p", "no:cacheprovider"]
-    status, said = python(mode, "-m", "pytest", *options, *map(str, selection(mode)))
+@pytest.mark.parametrize("mode", ["asan", "tsan", "fast"])
+def test_kernels_on_the_cpu(mode, runs):
+    status, said = runs[mode].result()
     assert status == 0, f"pytest --device emulated, GPUJW_EMULATE={mode}:\n{said[-20000:]}"
 
 
